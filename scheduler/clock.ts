@@ -1,0 +1,79 @@
+// Time is handed in: a scheduler asks its clock for the time and for one alarm, so a test can put in a
+// clock whose time passes only when nothing is left to do.
+
+/** The longest delay of a Node timer, in milliseconds (2^31 − 1); later alarms go in steps of it (T5). */
+const LONGEST = 2_147_483_647;
+
+/** A source of time with one alarm. */
+export interface Clock {
+  /** Milliseconds since a moment of its own; never goes back. */
+  now(): number;
+  /** Calls back in a macrotask once `deadline` has come, or earlier; replaces the alarm set before. */
+  setAlarm(deadline: number, onAlarm: () => void): void;
+  clearAlarm(): void;
+}
+
+/** The time of the system, with a Node timer as its alarm. */
+export class RealClock implements Clock {
+  #timer: NodeJS.Timeout | null = null;
+  #deadline = Infinity;
+
+  now(): number {
+    return performance.now();
+  }
+
+  setAlarm(deadline: number, onAlarm: () => void): void {
+    // An alarm that comes too early does no harm and saves a new timer: the next one is set then.
+    if (this.#timer !== null && this.#deadline <= deadline) return;
+    this.clearAlarm();
+    this.#deadline = deadline;
+    const delay = Math.min(Math.max(Math.ceil(deadline - this.now()), 1), LONGEST);
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      onAlarm();
+    }, delay);
+  }
+
+  clearAlarm(): void {
+    if (this.#timer === null) return;
+    clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+}
+
+/**
+ * Time that passes only when no coroutine is ready: then it jumps to the next deadline. Hours of
+ * sleeping take no time in a test, and always end in the same order.
+ *
+ * @example
+ * ```ts
+ * import { Scheduler, sleep, VirtualClock } from 'skein';
+ *
+ * const clock = new VirtualClock();
+ * await new Scheduler({ clock }).run(() => sleep(60_000));
+ * console.log(clock.now()); // 60000
+ * ```
+ */
+export class VirtualClock implements Clock {
+  #now = 0;
+  #jump: NodeJS.Immediate | null = null;
+
+  now(): number {
+    return this.#now;
+  }
+
+  setAlarm(deadline: number, onAlarm: () => void): void {
+    // Set anew after every turn, so the jump comes only after a round of the loop without one.
+    this.clearAlarm();
+    this.#jump = setImmediate(() => {
+      this.#jump = null;
+      this.#now = Math.max(this.#now, deadline);
+      onAlarm();
+    });
+  }
+
+  clearAlarm(): void {
+    if (this.#jump !== null) clearImmediate(this.#jump);
+    this.#jump = null;
+  }
+}

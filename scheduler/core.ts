@@ -1,0 +1,19 @@
+// The registers of this thread: which coroutine runs, which operation suspended last, and how much
+// the running coroutine may still do before it must give way. Every leaf reads them at each step, so
+// they stand in one flat object; only operation.ts and scheduler.ts write them.
+
+import type { Coroutine } from './coroutine.ts';
+import type { Operation } from './operation.ts';
+
+interface Registers {
+  /** The coroutine whose generator is being resumed; null outside of every coroutine. */
+  current: Coroutine<unknown> | null;
+  /** The operation that returned the suspended result last: whoever received it attaches itself here. */
+  last: Operation<unknown> | null;
+  /** Operations that the running coroutine may still perform in a row. */
+  streak: number;
+  /** Operations and resumes until the clock is read again. */
+  untilClock: number;
+}
+
+export const core: Registers = { current: null, last: null, streak: 0, untilClock: 0 };

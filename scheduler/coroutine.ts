@@ -1,0 +1,133 @@
+// The handle of a running generator: its identity, its state, and what it waits for. Its fields are
+// plain and assigned in the constructor: private and class fields cost 20 ns an object (ARCHITECTURE.md).
+
+import type { Scheduler } from './scheduler.ts';
+import { JoinOperation } from './join.ts';
+import { ARMED, type Body, type Co, type Operation } from './operation.ts';
+import { Scope } from './scope.ts';
+import type { WaitQueue } from './wait-queue.ts';
+
+export interface SpawnOptions {
+  /** The name in dumps and messages; by default that of the generator function, or `coroutine-<id>`. */
+  name?: string | undefined;
+  /** Not waited for: cancelled when the body of its scope and all others have ended. Default false. */
+  daemon?: boolean | undefined;
+  /**
+   * Called with the error if the coroutine fails; the error goes no further, and neither its scope nor
+   * its siblings are disturbed. An error thrown here becomes the coroutine's and does go further.
+   */
+  onError?: ((error: unknown) => void) | undefined;
+}
+
+/**
+ * `ready`: queued; `running`: it is the current one; `suspended`: it waits for an operation, or for its
+ * children; `done`, `failed`, `cancelled`: it has ended.
+ */
+export type CoroutineState = 'ready' | 'running' | 'suspended' | 'done' | 'failed' | 'cancelled';
+
+let lastId = 0;
+
+/**
+ * A coroutine: a generator that the scheduler runs, with an identity, a state and a scope of its own.
+ * `spawn` and `run` make them.
+ *
+ * @example
+ * ```ts
+ * import { run, sleep, spawn } from 'skein';
+ *
+ * await run(function* () {
+ *   const worker = spawn(function* work() {
+ *     yield* sleep(5);
+ *     return 42;
+ *   });
+ *   console.log(worker.name, worker.state, yield* worker.join()); // work ready 42
+ * });
+ * ```
+ */
+export class Coroutine<T> extends Scope {
+  /** A number of its own, in the order of creation. */
+  declare readonly id: number;
+  /** @internal */ declare scheduler: Scheduler;
+  /** @internal The generator function until it is started, then null. */
+  declare body: Body<T> | null;
+  /** @internal */ declare generator: Co<T> | Operation<T> | null;
+  /** @internal */ declare label: string | undefined;
+  /** @internal The innermost scope that is open in this coroutine: itself, unless `scope` opened another. */
+  declare scope: Scope;
+  /** @internal What it waits for, once armed. */
+  declare op: Operation<unknown> | null;
+  /** @internal What a bare `yield` waits for, performed beside the generator. */
+  declare bare: Operation<unknown> | null;
+  /** @internal */ declare joiners: WaitQueue<JoinOperation<unknown>> | null;
+  /** @internal The link of the ready queue. */
+  declare nextReady: Coroutine<unknown> | null;
+  /** @internal */ declare onError: ((error: unknown) => void) | undefined;
+  /** @internal */ declare isDaemon: boolean;
+  /** @internal */ declare depth: number;
+  /** What it does at the moment. */
+  declare state: CoroutineState;
+
+  /** @internal */
+  constructor(scheduler: Scheduler, parent: Scope | null, body: Body<T>, options: SpawnOptions | undefined) {
+    super(parent);
+    this.id = ++lastId;
+    this.owner = this;
+    this.scheduler = scheduler;
+    this.body = body;
+    this.generator = null;
+    this.label = options?.name ?? (body.name === '' ? undefined : body.name);
+    this.scope = this;
+    this.op = null;
+    this.bare = null;
+    this.joiners = null;
+    this.nextReady = null;
+    this.onError = options?.onError;
+    this.isDaemon = options?.daemon === true;
+    this.depth = parent === null ? 0 : parent.owner.depth + 1;
+    this.state = 'ready';
+    if (parent !== null) {
+      if (this.isDaemon) parent.daemons++;
+      else parent.live++;
+    }
+  }
+
+  /** The name given to `spawn`, else that of the generator function, else `coroutine-<id>`. */
+  get name(): string {
+    return this.label ?? `coroutine-${this.id}`;
+  }
+
+  /**
+   * Waits until the coroutine and its children have ended, and gives what its body returned. A child's
+   * error is thrown even when the body had returned. Cancelling the wait leaves the coroutine alone.
+   *
+   * @throws the coroutine's error; CancelledError if it was cancelled; DeadlockError when a coroutine
+   * joins itself or one of its ancestors
+   */
+  join(): Operation<T> {
+    return new JoinOperation(this);
+  }
+
+  /** What it waits for, in words; undefined if it does not. */
+  describe(): string | undefined {
+    if (this.state !== 'suspended') return undefined;
+    return this.op?.describe() ?? `waiting for ${this.live + this.daemons} children`;
+  }
+
+  /** @internal */
+  get hasEnded(): boolean {
+    return this.state === 'done' || this.state === 'failed' || this.state === 'cancelled';
+  }
+
+  /** @internal What it waited for is there: queues it. */
+  wake(): void {
+    this.op = null;
+    this.scheduler.ready(this);
+  }
+
+  /** @internal Ends its wait at once and queues it; its operation throws when it runs (C4). */
+  interrupt(): void {
+    if (this.op === null || this.op.state !== ARMED) return;
+    this.op.cancel();
+    this.wake();
+  }
+}

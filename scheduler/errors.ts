@@ -1,0 +1,81 @@
+// The errors of skein. Each has a stable `code`, and a message that says what was expected and what
+// came; errors of peers and of the system keep the codes of the operating system instead.
+
+/**
+ * Thrown by the operation at which a cancelled coroutine was waiting, and by every later one.
+ * `name` and `code` are those of Node's own `AbortError`; `cause` is the reason given to `cancel`.
+ * It captures no stack: cancelling ten thousand coroutines must not cost ten thousand stacks.
+ *
+ * @example
+ * ```ts
+ * import { CancelledError, run, sleep, spawn } from 'skein';
+ *
+ * await run(function* () {
+ *   const sleeper = spawn(() => sleep(1000));
+ *   sleeper.cancel('no longer needed');
+ *   try {
+ *     yield* sleeper.join();
+ *   } catch (error) {
+ *     console.log(error instanceof CancelledError); // true
+ *   }
+ * });
+ * ```
+ */
+export class CancelledError extends Error {
+  override readonly name = 'AbortError';
+  readonly code = 'ABORT_ERR';
+
+  constructor(reason?: unknown) {
+    const limit = Error.stackTraceLimit;
+    Error.stackTraceLimit = 0;
+    super('the operation was cancelled', reason === undefined ? undefined : { cause: reason });
+    Error.stackTraceLimit = limit;
+  }
+}
+
+/** A deadline passed before the work was done. */
+export class TimeoutError extends Error {
+  override readonly name = 'TimeoutError';
+  readonly code = 'ERR_TIMEOUT';
+}
+
+/** The object was closed on this side: by `close`, `reset`, `end` or the end of its scope. */
+export class ClosedError extends Error {
+  override readonly name = 'ClosedError';
+  readonly code = 'ERR_CLOSED';
+}
+
+/** The object is in use: two readers on one connection, or one operation performed twice at once. */
+export class BusyError extends Error {
+  override readonly name = 'BusyError';
+  readonly code = 'ERR_BUSY';
+}
+
+/** What a coroutine waits for can never happen, such as its own end. */
+export class DeadlockError extends Error {
+  override readonly name = 'DeadlockError';
+  readonly code = 'ERR_DEADLOCK';
+}
+
+/** Says what a value is, for messages of the form "expected …, got …". */
+export function inWords(value: unknown): string {
+  if (value === null) return 'null';
+  switch (typeof value) {
+    case 'string':
+      return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
+    case 'number':
+    case 'boolean':
+    case 'undefined':
+    case 'bigint':
+      return String(value);
+    case 'function':
+      return value.name === '' ? 'a function' : `the function ${value.name}`;
+    case 'symbol':
+      return value.toString();
+    default:
+      break;
+  }
+  if (Array.isArray(value)) return 'an array';
+  const name: unknown = (value as object).constructor?.name;
+  return typeof name === 'string' && name !== 'Object' && name !== '' ? `an instance of ${name}` : 'an object';
+}

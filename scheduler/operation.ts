@@ -1,0 +1,248 @@
+// The one trap: every suspension of every coroutine passes through `Operation.next`. A leaf is its own
+// iterator; when ready it returns without suspending and without allocating, otherwise it arms itself
+// and returns SUSPENDED, not knowing who waits: whoever receives that result attaches itself to
+// `core.last`. Invariants: an armed operation is woken or disarmed exactly once; what has arrived is
+// delivered even if a cancellation came after it (C6); waking queues and never resumes (S2).
+//
+//            poll: ready                       fire, fail, notify
+//   IDLE ──────────────► result   ARMED ───────────────────────────► FIRED | FAILED | WOKEN
+//    │ poll: not ready              ▲ │                                  │ next
+//    └──────────── arm ─────────────┘ └──── cancel: disarm ──► IDLE      └──► result, IDLE
+
+import { core } from './core.ts';
+import { BusyError } from './errors.ts';
+import type { Yieldable } from './yieldable.ts';
+
+/** What a suspended leaf yields; outside the scheduler it is a thunk, so that `co` can wait for it too. */
+export type Suspension = (callback: (error?: unknown, value?: unknown) => void) => void;
+
+/**
+ * The type of a coroutine's generator. Its operations are performed with `yield*`; a bare `yield` is
+ * there for code written for `co` and is not typed.
+ *
+ * @example
+ * ```ts
+ * import { type Co, type Connection } from 'skein';
+ *
+ * function* echo(conn: Connection): Co<void> {
+ *   for (let data; (data = yield* conn.read()) !== null; ) yield* conn.write(data);
+ * }
+ * ```
+ */
+export type Co<T> = Generator<Suspension | Yieldable, T, any>;
+
+/** What a coroutine runs: a generator function, or a function that gives a generator or an operation. */
+export type Body<T> = () => Co<T> | Operation<T>;
+
+/** Whoever waits for an operation: a coroutine, a `select`, or a callback of `co`. */
+export interface Waiter {
+  /** Queues the one who waits; runs nothing on the caller's stack. */
+  wake(): void;
+}
+
+export const IDLE = 0;
+export const ARMED = 1;
+/** Look again: what was waited for can be taken now. */
+export const WOKEN = 2;
+/** `value` is the result. */
+export const FIRED = 3;
+/** `value` is the error. */
+export const FAILED = 4;
+
+/** Sent into a suspended generator to learn its stack; only leaves ever see it. */
+export const PROBE: unique symbol = Symbol('skein.probe');
+
+/** The finished result, used again by every leaf; `yield*` reads its value at once. */
+const DONE: { done: true; value: unknown } = { done: true, value: undefined };
+
+/** The suspended result: one for all, known by identity at any depth of `yield*`. */
+export const SUSPENDED: IteratorYieldResult<Suspension> = Object.freeze({
+  done: false as const,
+  value: (callback: (error?: unknown) => void) => {
+    // `co` asks right after `next` returned, so the last to suspend is the one that it waits for.
+    const operation = core.last;
+    const waiter = { wake: () => queueMicrotask(callback) };
+    if (operation === null || operation.state !== ARMED) waiter.wake();
+    else operation.waiter = waiter;
+  },
+});
+
+/** The stack that the last PROBE found. */
+let noted: string | undefined;
+
+/** Takes the stack that a PROBE has noted. */
+export function takeNotedStack(): string | undefined {
+  const stack = noted;
+  noted = undefined;
+  return stack;
+}
+
+/**
+ * Something a coroutine can wait for: performed with `yield*`, described in dumps, cancellable at any
+ * time. It may be performed again after it has finished; performing it twice at once is a `BusyError`.
+ *
+ * @example
+ * ```ts
+ * import { run, sleep } from 'skein';
+ *
+ * await run(function* () {
+ *   const nap = sleep(5);
+ *   yield* nap;
+ *   yield* nap; // another 5 ms
+ * });
+ * ```
+ */
+export abstract class Operation<T> {
+  /** @internal */ declare state: number;
+  /** @internal Set by whoever received SUSPENDED; kept until the result is taken. */
+  declare waiter: Waiter | null;
+  /** @internal The result, or the error, from its arrival until it is taken. */
+  declare value: unknown;
+
+  constructor() {
+    this.state = IDLE;
+    this.waiter = null;
+    this.value = undefined;
+  }
+
+  /** @internal Completes at once if it can: leaves the result in `value` and returns true. */
+  abstract poll(): boolean;
+  /** @internal Registers with what is waited for. */
+  abstract arm(): void;
+  /** @internal Takes back what `arm` did. */
+  abstract disarm(): void;
+
+  /** The wait in words, for dumps: "reading from 127.0.0.1:52100". */
+  abstract describe(): string;
+
+  [Symbol.iterator](): this {
+    return this;
+  }
+
+  next(sent?: unknown): IteratorResult<Suspension, T> {
+    if (sent === PROBE) return note(this);
+    if (this.state === IDLE) {
+      if (mustGiveWay(this)) return SUSPENDED;
+      return this.poll() ? this.finish() : park(this);
+    }
+    if (this.state === ARMED || (this.waiter !== null && isElsewhere(this.waiter))) {
+      throw new BusyError(`somebody is ${this.describe()} already; one at a time`);
+    }
+    return take(this);
+  }
+
+  /** Ends the wait, as `generator.throw` on the coroutine asks. */
+  throw(error: unknown): IteratorResult<Suspension, T> {
+    this.cancel();
+    throw error;
+  }
+
+  /** Ends the wait, as `generator.return` on the coroutine asks. */
+  return(value: T): IteratorResult<Suspension, T> {
+    this.cancel();
+    return { done: true, value };
+  }
+
+  /** @internal The result has arrived. */
+  fire(value: T): void {
+    settle(this, FIRED, value);
+  }
+
+  /** @internal The wait has failed. */
+  fail(error: unknown): void {
+    settle(this, FAILED, error);
+  }
+
+  /** @internal What was waited for can be taken now, by polling again. */
+  notify(): void {
+    settle(this, WOKEN, undefined);
+  }
+
+  /** @internal Ends the wait without a result. A hook that throws makes the operation fail (C11). */
+  cancel(): void {
+    const wasArmed = this.state === ARMED;
+    this.state = IDLE;
+    this.waiter = null;
+    this.value = undefined;
+    if (!wasArmed) return;
+    try {
+      this.disarm();
+    } catch (error) {
+      this.state = FAILED;
+      this.value = error;
+    }
+  }
+
+  /** @internal Makes the error to throw of what `fail` was given; runs in the leaf, on the user's stack. */
+  raise(error: unknown): unknown {
+    return error;
+  }
+
+  /** @internal Hands the result in `value` over. */
+  finish(): IteratorResult<Suspension, T> {
+    this.state = IDLE;
+    DONE.value = this.value;
+    this.value = undefined;
+    return DONE as IteratorResult<Suspension, T>;
+  }
+}
+
+// Plain functions, not private methods: those would put a brand on each operation that is made.
+
+function settle(operation: Operation<unknown>, state: number, value: unknown): void {
+  if (operation.state !== ARMED) return;
+  operation.state = state;
+  operation.value = value;
+  operation.waiter?.wake();
+}
+
+function park<T>(operation: Operation<T>): IteratorResult<Suspension, T> {
+  operation.state = ARMED;
+  operation.arm();
+  // Arming runs user code in `suspend`, which may have had its answer on the spot.
+  if (operation.state !== ARMED) return take(operation);
+  DONE.value = undefined;
+  core.last = operation;
+  return SUSPENDED;
+}
+
+/** Takes what has arrived. A cancellation that came later does not count, unless there is nothing (C6). */
+function take<T>(operation: Operation<T>): IteratorResult<Suspension, T> {
+  operation.waiter = null;
+  if (operation.state === FIRED) return operation.finish();
+  if (operation.state === FAILED) {
+    const error = operation.value;
+    operation.state = IDLE;
+    operation.value = undefined;
+    throw operation.raise(error);
+  }
+  operation.state = IDLE;
+  if (operation.poll()) return operation.finish();
+  core.current?.scope.throwIfCancelled();
+  return park(operation);
+}
+
+/** Throws in a cancelled scope (C5); true when the coroutine must go to the back of the queue first (S3). */
+function mustGiveWay(operation: Operation<unknown>): boolean {
+  const { current } = core;
+  if (current === null) return false;
+  if (current.scope.isCancelled) current.scope.throwIfCancelled();
+  if (--core.streak > 0 && --core.untilClock > 0) return false;
+  if (core.streak > 0 && !current.scheduler.isTurnSpent()) return false;
+  core.last = operation;
+  return true;
+}
+
+function note<T>(operation: Operation<T>): IteratorResult<Suspension, T> {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = Infinity;
+  noted = new Error(operation.describe()).stack;
+  Error.stackTraceLimit = limit;
+  core.last = operation;
+  return SUSPENDED;
+}
+
+/** Whether the one who waits is another coroutine than the running one. */
+function isElsewhere(waiter: Waiter): boolean {
+  return core.current !== null && waiter !== core.current && 'scope' in waiter;
+}

@@ -1,0 +1,20 @@
+// The stack of a suspended coroutine, every `yield*` level of it, at no cost until asked for: the
+// generator is resumed with PROBE, the leaf notes its stack and suspends again, and no user code runs (I2).
+
+import type { Coroutine } from './coroutine.ts';
+import { PROBE, takeNotedStack } from './operation.ts';
+
+/**
+ * The frames of a suspended coroutine, innermost first, as V8 writes them ("at echo (file:line:column)").
+ * Empty for one that runs, has not started, has ended, waits for its children or at a bare `yield`.
+ */
+export function stackOf(coroutine: Coroutine<unknown>): string[] {
+  const { generator } = coroutine;
+  // Only then is its generator parked inside a leaf, which alone may see PROBE.
+  if (coroutine.op === null || coroutine.bare !== null || generator === null) return [];
+  generator.next(PROBE);
+  const lines = (takeNotedStack() ?? '').split('\n').map((line) => line.trim());
+  const from = lines.findLastIndex((line) => /\bnote \(|Operation\.next\b/.test(line)) + 1;
+  const to = lines.findIndex((line) => /\bstackOf \(/.test(line));
+  return lines.slice(from, to).filter((line) => !/\.next \(<anonymous>\)$/.test(line));
+}

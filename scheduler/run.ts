@@ -1,0 +1,71 @@
+// The entrances: from plain code into coroutines (`run`), and from one coroutine to the next (`spawn`).
+
+import { core } from './core.ts';
+import type { Coroutine, SpawnOptions } from './coroutine.ts';
+import type { Body } from './operation.ts';
+import { type RunOptions, Scheduler } from './scheduler.ts';
+
+/** The scheduler of whoever does not bring one. */
+const defaultScheduler = new Scheduler();
+
+/** @internal The scheduler of the running coroutine, else the default one. */
+export function currentScheduler(): Scheduler {
+  return core.current?.scheduler ?? defaultScheduler;
+}
+
+/**
+ * Runs a coroutine from plain code. The promise is fulfilled with what its body returns, after all its
+ * children have ended, and rejected with any error that nobody inside handled.
+ *
+ * @param body a generator function, or a function that returns a generator or an operation
+ * @param options `signal` cancels everything inside; `name` is shown in dumps
+ *
+ * @example
+ * ```ts
+ * import { run, sleep } from 'skein';
+ *
+ * const answer = await run(function* () {
+ *   yield* sleep(5);
+ *   return 42;
+ * });
+ * ```
+ */
+export function run<T>(body: Body<T>, options?: RunOptions): Promise<T> {
+  return currentScheduler().run(body, options);
+}
+
+/**
+ * Starts a coroutine in the innermost open scope of the running one, which waits for it. It is queued,
+ * never run on the spot.
+ *
+ * @throws TypeError outside of a coroutine, or if `body` is not a function
+ *
+ * @example
+ * ```ts
+ * import { run, sleep, spawn } from 'skein';
+ *
+ * await run(function* () {
+ *   spawn(() => sleep(5));
+ *   spawn(() => sleep(5));
+ * }); // after 5 ms: both have ended
+ * ```
+ */
+export function spawn<T>(body: Body<T>, options?: SpawnOptions): Coroutine<T> {
+  return running('spawn').scope.spawn(body, options);
+}
+
+/**
+ * The running coroutine.
+ *
+ * @throws TypeError outside of a coroutine
+ */
+export function current(): Coroutine<unknown> {
+  return running('current');
+}
+
+function running(what: string): Coroutine<unknown> {
+  if (core.current === null) {
+    throw new TypeError(`${what} needs a running coroutine: use run, or spawn of a scope, in callbacks`);
+  }
+  return core.current;
+}

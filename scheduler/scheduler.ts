@@ -1,0 +1,225 @@
+// Runs coroutines: the ready queue, the resume loop, the limits that keep it fair. Invariants: ready
+// coroutines run in FIFO order (S1) and never on their waker's stack (S2); a turn runs in microtasks of
+// one macrotask, and when its time is up it goes on in the next one, so that timers, signals and I/O go
+// on whatever is ready (S4).
+
+import { type Clock, RealClock } from './clock.ts';
+import { core } from './core.ts';
+import { Coroutine, type SpawnOptions } from './coroutine.ts';
+import { inWords } from './errors.ts';
+import { ARMED, type Body, type Co, type Operation, SUSPENDED } from './operation.ts';
+import type { Scope } from './scope.ts';
+import { Timers } from './timers.ts';
+import { beginYielded, observe, stepYielded } from './yieldable.ts';
+
+/** Operations in a row before a coroutine gives way (S3). */
+const STREAK = 128;
+/** Operations and resumes between two readings of the clock. */
+const CLOCK_EVERY = 32;
+/** Milliseconds of a turn. */
+const TURN = 10;
+/** Clock readings in a turn, for a clock that stands still while coroutines run. */
+const READINGS_PER_TURN = 4096;
+
+/** A promise's continuation is the cheapest microtask there is. */
+const settled = Promise.resolve();
+
+export interface RunOptions {
+  /** Cancels the coroutine and all its children when it aborts; its reason becomes the error's `cause`. */
+  signal?: AbortSignal | undefined;
+  /** The name in dumps and messages. */
+  name?: string | undefined;
+}
+
+/**
+ * A world of its own: coroutines, timers and a clock. `run` and `spawn` use the default one; a test
+ * makes its own to hand in another clock.
+ *
+ * @example
+ * ```ts
+ * import { Scheduler, sleep, VirtualClock } from 'skein';
+ *
+ * const scheduler = new Scheduler({ clock: new VirtualClock() });
+ * await scheduler.run(() => sleep(3_600_000)); // at once
+ * ```
+ */
+export class Scheduler {
+  /** The time by which this scheduler's timers run. */
+  readonly clock: Clock;
+  /** @internal */ readonly timers: Timers;
+  #first: Coroutine<unknown> | null = null;
+  #last: Coroutine<unknown> | null = null;
+  #isRunning = false;
+  /** A microtask will run the queue. */
+  #isScheduled = false;
+  /** The turn's time is up: the queue waits for the next macrotask. */
+  #isSpent = false;
+  /** Comes when the turn's macrotask is over; null while the turn is too young to be timed. */
+  #turnEnd: NodeJS.Immediate | null = null;
+  #turnStart = 0;
+  #readings = 0;
+  readonly #drainFromMicrotask = (): void => {
+    this.#isScheduled = false;
+    if (!this.#isSpent) this.#drain();
+  };
+  readonly #beginTurn = (): void => {
+    this.#turnEnd = null;
+    this.#isSpent = false;
+    this.#drain();
+  };
+
+  constructor(options: { clock?: Clock } = {}) {
+    this.clock = options.clock ?? new RealClock();
+    this.timers = new Timers(this.clock, () => this.#schedule());
+  }
+
+  /** Runs a body as the root of a tree of coroutines of this scheduler; see the function `run`. */
+  run<T>(body: Body<T>, options: RunOptions = {}): Promise<T> {
+    const { signal, name } = options;
+    return new Promise((resolve, reject) => {
+      const root = this.spawn(null, body, { name });
+      const onAbort = (): void => root.cancel(signal?.reason);
+      if (signal?.aborted) onAbort();
+      else signal?.addEventListener('abort', onAbort, { once: true });
+      const end = (): void => signal?.removeEventListener('abort', onAbort);
+      observe(
+        root,
+        (value) => (end(), resolve(value)),
+        (error) => (end(), reject(error as Error)),
+      );
+    });
+  }
+
+  /** @internal */
+  spawn<T>(parent: Scope | null, body: Body<T>, options: SpawnOptions | undefined): Coroutine<T> {
+    if (typeof body !== 'function') {
+      const hint = typeof (body as Co<T> | null)?.next === 'function' ? '; write `() => body()`' : '';
+      throw new TypeError(`expected a generator function, got ${inWords(body)}${hint}`);
+    }
+    const coroutine = new Coroutine(this, parent, body, options);
+    this.ready(coroutine);
+    return coroutine;
+  }
+
+  /** @internal Puts a coroutine at the end of the ready queue. */
+  ready(coroutine: Coroutine<unknown>): void {
+    coroutine.state = 'ready';
+    if (this.#last === null) this.#first = coroutine;
+    else this.#last.nextReady = coroutine;
+    this.#last = coroutine;
+    if (!this.#isRunning) this.#schedule();
+  }
+
+  /** @internal Reads the clock, seldom; true when the turn's time is up. */
+  isTurnSpent(): boolean {
+    core.untilClock = CLOCK_EVERY;
+    const now = this.clock.now();
+    if (this.#turnEnd === null) {
+      this.#turnEnd = setImmediate(this.#beginTurn);
+      this.#turnStart = now;
+      this.#readings = 0;
+    }
+    this.#isSpent ||= now - this.#turnStart >= TURN || ++this.#readings >= READINGS_PER_TURN;
+    return this.#isSpent;
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled || this.#isRunning || this.#isSpent) return;
+    this.#isScheduled = true;
+    void settled.then(this.#drainFromMicrotask);
+  }
+
+  #drain(): void {
+    // A run loop inside another's coroutine cannot be: wakers only queue.
+    this.#isRunning = true;
+    while (this.#first !== null) {
+      if (--core.untilClock <= 0 && this.isTurnSpent()) break;
+      const coroutine = this.#first;
+      this.#first = coroutine.nextReady;
+      if (this.#first === null) this.#last = null;
+      coroutine.nextReady = null;
+      this.#resume(coroutine);
+    }
+    core.current = null;
+    this.#isRunning = false;
+    this.timers.settle();
+  }
+
+  #resume(coroutine: Coroutine<unknown>): void {
+    core.current = coroutine;
+    core.streak = STREAK;
+    coroutine.state = 'running';
+    let result: IteratorResult<unknown, unknown>;
+    try {
+      if (coroutine.bare !== null) result = stepYielded(coroutine);
+      else result = (coroutine.generator ?? start(coroutine)).next();
+      while (result !== SUSPENDED && result.done !== true) result = beginYielded(coroutine, result.value);
+    } catch (error) {
+      coroutine.bodyThrew(error);
+      this.#bodyEnded(coroutine);
+      return;
+    }
+    if (result === SUSPENDED) {
+      const operation = core.last!;
+      if (operation.state === ARMED) {
+        operation.waiter = coroutine;
+        coroutine.op = operation;
+        coroutine.state = 'suspended';
+      } else {
+        this.ready(coroutine);
+      }
+    } else {
+      coroutine.value = result.value;
+      this.#bodyEnded(coroutine);
+    }
+  }
+
+  #bodyEnded(coroutine: Coroutine<unknown>): void {
+    coroutine.generator = null;
+    coroutine.state = 'suspended';
+    if (coroutine.isDrainedAfterBody()) conclude(coroutine);
+  }
+}
+
+function start<T>(coroutine: Coroutine<T>): Co<T> | Operation<T> {
+  const body = coroutine.body!;
+  coroutine.body = null;
+  const generator = body();
+  if (typeof generator?.next !== 'function') {
+    throw new TypeError(
+      `expected the body of ${coroutine.name} to be a generator function, but it returned ${inWords(generator)}`,
+    );
+  }
+  coroutine.generator = generator;
+  return generator;
+}
+
+/** Ends a coroutine that has no more children, and then each ancestor that waited only for this. */
+function conclude(coroutine: Coroutine<unknown>): void {
+  let ended = coroutine;
+  for (;;) {
+    let failed = ended.errors !== null;
+    ended.state = failed ? 'failed' : ended.cutOff ? 'cancelled' : 'done';
+    if (failed && ended.onError !== undefined) failed = !isHandled(ended, ended.onError);
+    while (ended.joiners !== null && ended.joiners.first !== null) ended.joiners.shift()!.notify();
+    const { parent } = ended;
+    if (parent === null || !parent.childEnded(ended, failed, failed ? ended.error() : undefined)) return;
+    if (parent.owner !== parent) {
+      parent.drain?.notify();
+      return;
+    }
+    ended = parent as Coroutine<unknown>;
+  }
+}
+
+/** Gives the error to `onError`; one that is thrown there takes its place (C2a). */
+function isHandled(coroutine: Coroutine<unknown>, onError: (error: unknown) => void): boolean {
+  core.current = null;
+  try {
+    onError(coroutine.error());
+    return true;
+  } catch (error) {
+    coroutine.errors = [error];
+    return false;
+  }
+}

@@ -1,0 +1,259 @@
+// Scopes own coroutines: a scope ends after its children do, and a child's error becomes its own. Every
+// coroutine is a scope, and `scope` opens further ones inside it; all stand in one tree of intrusive
+// links, walked in loops, so that its depth is bounded by memory alone. Invariants: `cancelled` is
+// effective (pushed down to every descendant, stopping at shields), so that a leaf checks one field;
+// the whole tree is marked before any disarm hook runs, since those are user code (C11).
+
+import { core } from './core.ts';
+import type { Coroutine, SpawnOptions } from './coroutine.ts';
+import { CancelledError, ClosedError } from './errors.ts';
+import { ARMED, type Body, type Co, Operation } from './operation.ts';
+
+/** The body runs. */
+const OPEN = 0;
+/** The body has ended, children live. */
+const DRAINING = 1;
+const ENDED = 2;
+
+/**
+ * Owns the coroutines that are spawned into it.
+ *
+ * @example
+ * ```ts
+ * import { run, scope, sleep } from 'skein';
+ *
+ * await run(() =>
+ *   scope(function* (jobs) {
+ *     for (const ms of [3, 1, 2]) jobs.spawn(() => sleep(ms));
+ *   }),
+ * ); // after 3 ms, when the last one has ended
+ * ```
+ */
+export class Scope {
+  /** @internal The coroutine whose body runs in this scope. */
+  declare owner: Coroutine<unknown>;
+  /** @internal */ declare parent: Scope | null;
+  /** @internal Children: coroutines, and the scopes that the owner has opened inside. */
+  declare firstChild: Scope | null;
+  /** @internal */ declare lastChild: Scope | null;
+  /** @internal */ declare before: Scope | null;
+  /** @internal */ declare after: Scope | null;
+  /** @internal Children that have not ended and are waited for. */
+  declare live: number;
+  /** @internal Children that are cancelled when the others have ended. */
+  declare daemons: number;
+  /** @internal */ declare isCancelled: boolean;
+  /** @internal */ declare reason: unknown;
+  /** @internal */ declare phase: number;
+  /** @internal The errors of the body and of the children, in the order of their coming. */
+  declare errors: unknown[] | null;
+  /** @internal What the body returned; if it was cut off, the error that it ended with. */
+  declare value: unknown;
+  /** @internal */ declare cutOff: boolean;
+  /** @internal What the owner waits with for its children; null in a coroutine's own scope. */
+  declare drain: Operation<void> | null;
+
+  /** @internal */
+  constructor(parent: Scope | null) {
+    this.parent = parent;
+    this.firstChild = null;
+    this.lastChild = null;
+    this.before = null;
+    this.after = null;
+    this.live = 0;
+    this.daemons = 0;
+    this.isCancelled = false;
+    this.reason = undefined;
+    this.phase = OPEN;
+    this.errors = null;
+    this.value = undefined;
+    this.cutOff = false;
+    this.drain = null;
+    if (parent !== null) parent.adopt(this);
+  }
+
+  /** Whether this scope was cancelled, by itself or from outside: operations in it throw. */
+  get cancelled(): boolean {
+    return this.isCancelled;
+  }
+
+  /**
+   * Starts a coroutine that this scope waits for. It is queued, never run on the spot.
+   *
+   * @param body a generator function; what it returns is the value of `join`
+   * @throws TypeError if `body` is not a function; ClosedError if the scope has ended
+   */
+  spawn<T>(body: Body<T>, options?: SpawnOptions): Coroutine<T> {
+    if (this.phase === ENDED) throw new ClosedError('cannot spawn into a scope that has ended');
+    return this.owner.scheduler.spawn(this, body, options);
+  }
+
+  /**
+   * Cancels the body and every child: what they wait for is disarmed at once, and each of their
+   * operations throws a `CancelledError`, now and later. Does nothing in a scope that has ended.
+   *
+   * @param reason becomes the `cause` of the errors
+   */
+  cancel(reason?: unknown): void {
+    if (this.phase === ENDED || this.isCancelled) return;
+    const hit = markTree(this, reason);
+    if (hit === null) return;
+    for (const coroutine of hit) coroutine.interrupt();
+  }
+
+  /** @internal */
+  throwIfCancelled(): void {
+    if (this.isCancelled) throw new CancelledError(this.reason);
+  }
+
+  /** @internal */
+  adopt(child: Scope): void {
+    child.isCancelled = this.isCancelled;
+    child.reason = this.reason;
+    child.before = this.lastChild;
+    if (this.lastChild === null) this.firstChild = child;
+    else this.lastChild.after = child;
+    this.lastChild = child;
+  }
+
+  /** @internal */
+  release(child: Scope): void {
+    if (child.before === null) this.firstChild = child.after;
+    else child.before.after = child.after;
+    if (child.after === null) this.lastChild = child.before;
+    else child.after.before = child.before;
+    child.before = null;
+    child.after = null;
+  }
+
+  /** @internal The body has ended with an error. */
+  bodyThrew(error: unknown): void {
+    if (this.isCancelled && error instanceof CancelledError) {
+      this.cutOff = true;
+      this.value = error;
+    } else {
+      this.addError(error);
+    }
+  }
+
+  /** @internal The body has ended; true when no child is left to wait for. */
+  isDrainedAfterBody(): boolean {
+    this.phase = DRAINING;
+    return this.isDrained();
+  }
+
+  /** @internal A child has ended; true when this scope has ended with it. */
+  childEnded(child: Coroutine<unknown>, failed: boolean, error: unknown): boolean {
+    this.release(child);
+    if (child.isDaemon) this.daemons--;
+    else this.live--;
+    if (failed) this.addError(error);
+    return this.phase === DRAINING && this.isDrained();
+  }
+
+  /** @internal The outcome of a scope that has ended: its value, or its error thrown. */
+  outcome(): unknown {
+    if (this.errors !== null) throw this.error();
+    if (this.cutOff) throw this.value;
+    return this.value;
+  }
+
+  /** @internal */
+  error(): unknown {
+    const errors = this.errors ?? [];
+    if (errors.length === 1) return errors[0];
+    return new AggregateError(errors, `${errors.length} coroutines of one scope failed`);
+  }
+
+  /** @internal An error that came from inside: the whole scope is cancelled by it (C2). */
+  addError(error: unknown): void {
+    if (this.errors === null) this.errors = [error];
+    else if (!this.errors.includes(error)) this.errors.push(error);
+    this.cancel(error);
+  }
+
+  /** @internal */
+  isDrained(): boolean {
+    if (this.live > 0) return false;
+    if (this.daemons > 0) {
+      this.cancel();
+      return false;
+    }
+    this.phase = ENDED;
+    return true;
+  }
+}
+
+/** Marks a scope and what is below it; gives the coroutines that must be woken, the whole tree walked. */
+function markTree(root: Scope, reason: unknown): Coroutine<unknown>[] | null {
+  let hit: Coroutine<unknown>[] | null = null;
+  let node = root;
+  for (;;) {
+    if (!node.isCancelled) {
+      node.isCancelled = true;
+      node.reason = reason;
+      const { owner } = node;
+      if (owner.scope === node && owner.op !== null && owner.op.state === ARMED) (hit ??= []).push(owner);
+      if (node.firstChild !== null) {
+        node = node.firstChild;
+        continue;
+      }
+    }
+    while (node !== root && node.after === null) node = node.parent!;
+    if (node === root) return hit;
+    node = node.after!;
+  }
+}
+
+/** Where a coroutine stands while it waits for its children: this wait cannot be cancelled (C1). */
+const waitingForChildren = new Scope(null);
+
+class DrainOperation extends Operation<void> {
+  declare target: Scope;
+  constructor(target: Scope) {
+    super();
+    this.target = target;
+  }
+  poll(): boolean {
+    return this.target.phase === ENDED || this.target.isDrainedAfterBody();
+  }
+  arm(): void {
+    this.target.drain = this;
+  }
+  disarm(): void {
+    this.target.drain = null;
+  }
+  describe(): string {
+    return `waiting for ${this.target.live + this.target.daemons} children`;
+  }
+}
+
+/**
+ * Opens a scope inside the running coroutine: `spawn` in its body spawns into it, and it ends after
+ * its children have ended. The first error cancels body and children and is thrown after all have
+ * ended; several become an `AggregateError`.
+ *
+ * @throws what the body or a child throws; CancelledError once, if `cancel` was called on the scope
+ * while its body ran
+ */
+export function* scope<T>(body: (scope: Scope) => Co<T> | Operation<T>): Co<T> {
+  const owner = core.current;
+  if (owner === null) throw new TypeError('scope needs a running coroutine: call it inside of run');
+  const outer = owner.scope;
+  const inner = new Scope(outer);
+  inner.owner = owner;
+  owner.scope = inner;
+  try {
+    try {
+      inner.value = yield* body(inner);
+    } catch (error) {
+      inner.bodyThrew(error);
+    }
+    owner.scope = waitingForChildren;
+    yield* new DrainOperation(inner);
+  } finally {
+    owner.scope = outer;
+    outer.release(inner);
+  }
+  return inner.outcome() as T;
+}
