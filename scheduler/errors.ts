@@ -77,5 +77,7 @@ export function inWords(value: unknown): string {
   }
   if (Array.isArray(value)) return 'an array';
   const name: unknown = (value as object).constructor?.name;
-  return typeof name === 'string' && name !== 'Object' && name !== '' ? `an instance of ${name}` : 'an object';
+  return typeof name === 'string' && name !== 'Object' && name !== ''
+    ? `an instance of ${name}`
+    : 'an object';
 }

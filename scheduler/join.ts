@@ -21,7 +21,9 @@ export class JoinOperation<T> extends QueuedOperation<T> {
     }
     if (core.current !== null && isSelfOrAncestor(this.target, core.current)) {
       const whom = this.target === core.current ? 'itself' : 'its ancestor';
-      throw new DeadlockError(`${core.current.name} joins ${whom} ${this.target.name}, which waits for it to end`);
+      throw new DeadlockError(
+        `${core.current.name} joins ${whom} ${this.target.name}, which waits for it to end`,
+      );
     }
     return false;
   }

@@ -160,7 +160,7 @@ export abstract class Operation<T> {
 
   /** @internal Ends the wait without a result. A hook that throws makes the operation fail (C11). */
   cancel(): void {
-    const wasArmed = this.state === ARMED;
+    const wasArmed = this.state === ARMED || this.state === WOKEN;
     this.state = IDLE;
     this.waiter = null;
     this.value = undefined;

@@ -133,7 +133,7 @@ export class Scheduler {
     // A run loop inside another's coroutine cannot be: wakers only queue.
     this.#isRunning = true;
     while (this.#first !== null) {
-      if (--core.untilClock <= 0 && this.isTurnSpent()) break;
+      if (this.#isSpent || (--core.untilClock <= 0 && this.isTurnSpent())) break;
       const coroutine = this.#first;
       this.#first = coroutine.nextReady;
       if (this.#first === null) this.#last = null;

@@ -170,3 +170,44 @@ export class Timers {
     }
   }
 }
+
+/** A timer of its own, for what is not an operation. */
+export class Timer implements Timed {
+  sequence = 0;
+  due = 0;
+  isAbsolute = false;
+  earlier: Timed | null = null;
+  later: Timed | null = null;
+  readonly #timers: Timers;
+  readonly #onExpire: () => void;
+
+  constructor(timers: Timers, onExpire: () => void) {
+    this.#timers = timers;
+    this.#onExpire = onExpire;
+  }
+
+  /** Expires in `ms` milliseconds. */
+  start(ms: number): void {
+    this.#arm(ms, false);
+  }
+
+  /** Expires when the clock says `deadline`; at once if it has passed. */
+  startAt(deadline: number): void {
+    this.#arm(deadline, true);
+  }
+
+  stop(): void {
+    this.#timers.cancel(this);
+  }
+
+  expire(): void {
+    this.#onExpire();
+  }
+
+  #arm(due: number, isAbsolute: boolean): void {
+    this.stop();
+    this.due = due;
+    this.isAbsolute = isAbsolute;
+    this.#timers.arm(this);
+  }
+}

@@ -7,11 +7,14 @@ import { Operation } from './operation.ts';
 
 /** An operation that can stand in one queue at a time. */
 export abstract class QueuedOperation<T> extends Operation<T> {
+  /** @internal Where it stands; null in no queue. */
+  declare queue: object | null;
   /** @internal */ declare ahead: QueuedOperation<unknown> | null;
   /** @internal */ declare behind: QueuedOperation<unknown> | null;
 
   constructor() {
     super();
+    this.queue = null;
     this.ahead = null;
     this.behind = null;
   }
@@ -27,13 +30,17 @@ export class WaitQueue<O extends QueuedOperation<unknown>> {
   }
 
   push(operation: O): void {
+    operation.queue = this;
     operation.ahead = this.last;
     if (this.last === null) this.first = operation;
     else this.last.behind = operation;
     this.last = operation;
   }
 
+  /** Does nothing for one that does not stand here. */
   remove(operation: O): void {
+    if (operation.queue !== this) return;
+    operation.queue = null;
     const { ahead, behind } = operation as { ahead: O | null; behind: O | null };
     if (ahead === null) this.first = behind;
     else ahead.behind = behind;

@@ -53,7 +53,10 @@ export class PromiseOperation<T> extends Operation<T> {
 }
 
 /** Begins the wait for what a generator has yielded bare. */
-export function beginYielded(coroutine: Coroutine<unknown>, value: unknown): IteratorResult<unknown, unknown> {
+export function beginYielded(
+  coroutine: Coroutine<unknown>,
+  value: unknown,
+): IteratorResult<unknown, unknown> {
   const operation = toOperation(coroutine, value);
   if (operation === undefined) {
     return coroutine.generator!.throw(
@@ -110,9 +113,12 @@ function toPromise(coroutine: Coroutine<unknown>, value: unknown): unknown {
   if (isPromise(value)) return value;
   const operation = toOperation(coroutine, value);
   if (operation === undefined) return value;
-  const child = spawnIsolated(coroutine, (function* (): Co<unknown> {
-    return yield* operation;
-  })());
+  const child = spawnIsolated(
+    coroutine,
+    (function* (): Co<unknown> {
+      return yield* operation;
+    })(),
+  );
   return new Promise((resolve, reject) => observe(child, resolve, reject));
 }
 

@@ -1,0 +1,272 @@
+// A listening socket, with both faces. Accepted connections go straight to those who asked, first come,
+// first served; nothing is accepted while nobody asks, as far as the reactor can help it (N10).
+
+import { ClosedError } from '../scheduler/errors.ts';
+import { FIRED, Operation } from '../scheduler/operation.ts';
+import { QueuedOperation, WaitQueue } from '../scheduler/wait-queue.ts';
+import { Address, type AddressLike } from './address.ts';
+import { Connection } from './connection.ts';
+import { guarded, ioError } from './io-error.ts';
+import type { Listener, ListenerOwner, ListenOptions as ReactorOptions, Socket } from './reactor/contract.ts';
+import { reactor } from './reactor/index.ts';
+
+export interface ListenOptions extends ReactorOptions {
+  /**
+   * Hears of errors of accepting (`EMFILE`, …) and of refused connections; the acceptor goes on. By
+   * default they become process warnings.
+   */
+  readonly onError?: ((error: Error) => void) | undefined;
+}
+
+/** Who takes connections by callback: an event loop. */
+export interface Taker {
+  readonly onConnection: (conn: Connection) => void;
+  readonly onError: (error: Error) => void;
+}
+
+/**
+ * Listens for connections. `listen` makes one for coroutines; in the callback style, `new Acceptor(9981)`
+ * is bound when it is added to an event loop.
+ */
+export class Acceptor implements ListenerOwner {
+  readonly #requested: Address;
+  readonly #options: ListenOptions;
+  #listener: Listener | null = null;
+  #isBound = false;
+  #isClosed = false;
+  #bindError: Error | null = null;
+  /** Told once when binding has ended, either way. */
+  #onBound: (() => void) | null = null;
+  readonly #waiters = new WaitQueue<AcceptOperation>();
+  #taker: Taker | null = null;
+
+  /** @throws TypeError if the address is malformed */
+  constructor(address: AddressLike | Address, options: ListenOptions = {}) {
+    this.#requested = Address.parse(address);
+    this.#options = options;
+  }
+
+  /** Where it listens; the port is known once it is bound. */
+  get address(): Address {
+    if (this.#listener === null || !this.#isBound) return this.#requested;
+    const { host, port, path } = this.#listener.address;
+    return new Address(host, port, path);
+  }
+
+  /** Connections that were refused because descriptors or `maxConnections` ran out. */
+  get dropped(): number {
+    return this.#listener?.dropped ?? 0;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /**
+   * The next connection. Several may wait, first come, first served; cancelling loses no connection.
+   *
+   * @throws ClosedError when the acceptor is closed
+   */
+  accept(): Operation<Connection> {
+    return new AcceptOperation(this);
+  }
+
+  /** Stops listening: whoever waits gets a `ClosedError`, accepted connections live on. May be called twice. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#listener?.close();
+    this.#onBound?.();
+    for (let waiter = this.#waiters.shift(); waiter !== null; waiter = this.#waiters.shift()) waiter.notify();
+  }
+
+  /** @internal */
+  checkOpen(): void {
+    if (this.#isClosed) throw new ClosedError(`the acceptor at ${this.address} was closed`);
+  }
+
+  /** @internal Begins to listen; calls back once it does, or cannot. */
+  bind(onBound: () => void): void {
+    this.checkOpen();
+    this.#onBound = onBound;
+    this.#listener = reactor.listen(this.#requested, this.#options, this);
+  }
+
+  /** @internal Throws, on the user's stack, why binding failed. */
+  checkBound(): void {
+    if (this.#bindError !== null) {
+      throw ioError(this.#bindError, `listening on ${this.#requested}`, this.#requested);
+    }
+    this.checkOpen();
+  }
+
+  /** @internal A connection that is there, or undefined: then `addWaiter`. */
+  takeFor(operation: AcceptOperation): Connection | undefined {
+    this.checkOpen();
+    const { first } = this.#waiters;
+    if (first !== null && first !== operation) return undefined;
+    const socket = this.#listener?.take();
+    return socket && new Connection(socket, true);
+  }
+
+  /** @internal */
+  addWaiter(operation: AcceptOperation): void {
+    this.#waiters.push(operation);
+    this.#listener?.want();
+  }
+
+  /** @internal */
+  removeWaiter(operation: AcceptOperation): void {
+    this.#waiters.remove(operation);
+    this.#restIfUnasked();
+  }
+
+  /** @internal Whether an event loop has bound it already. */
+  get isBinding(): boolean {
+    return this.#listener !== null;
+  }
+
+  /** @internal */
+  setTaker(taker: Taker | null): void {
+    this.#taker = taker;
+    if (taker === null) this.#restIfUnasked();
+    else queueMicrotask(() => this.onConnection());
+  }
+
+  /** @internal */
+  onListening(): void {
+    this.#isBound = true;
+    this.#endBinding();
+  }
+
+  /** @internal */
+  onListenError(error: Error): void {
+    this.#bindError = error;
+    this.#isClosed = true;
+    this.#endBinding();
+  }
+
+  /** @internal */
+  onConnection(): void {
+    if (this.#isClosed || this.#listener === null) return;
+    let socket: Socket | undefined;
+    while (this.#isAsked() && (socket = this.#listener.take()) !== undefined) {
+      const waiter = this.#waiters.shift();
+      if (waiter !== null) waiter.fire(new Connection(socket, true));
+      else guarded(this.#taker!.onConnection, new Connection(socket, false));
+    }
+    if (this.#isAsked()) this.#listener.want();
+  }
+
+  /** @internal */
+  onAcceptError(error: Error): void {
+    const failure = ioError(error, `accepting on ${this.address}`, this.address);
+    const report = this.#options.onError ?? this.#taker?.onError;
+    if (report !== undefined) guarded(report, failure);
+    else process.emitWarning(failure.message, { type: 'AcceptWarning', code: failure.code ?? '' });
+  }
+
+  #isAsked(): boolean {
+    return !this.#isClosed && (this.#waiters.first !== null || this.#taker !== null);
+  }
+
+  #restIfUnasked(): void {
+    if (!this.#isAsked()) this.#listener?.unwant();
+  }
+
+  #endBinding(): void {
+    const onBound = this.#onBound;
+    this.#onBound = null;
+    onBound?.();
+  }
+}
+
+class AcceptOperation extends QueuedOperation<Connection> {
+  /** @internal */ declare acceptor: Acceptor;
+
+  constructor(acceptor: Acceptor) {
+    super();
+    this.acceptor = acceptor;
+  }
+
+  poll(): boolean {
+    const conn = this.acceptor.takeFor(this);
+    this.value = conn;
+    return conn !== undefined;
+  }
+
+  arm(): void {
+    this.acceptor.addWaiter(this);
+  }
+
+  disarm(): void {
+    this.acceptor.removeWaiter(this);
+  }
+
+  /** A connection that arrived and will not be taken must not stay open. */
+  override cancel(): void {
+    if (this.state === FIRED) (this.value as Connection).reset();
+    super.cancel();
+  }
+
+  describe(): string {
+    return `accepting on ${this.acceptor.address}`;
+  }
+}
+
+class ListenOperation extends Operation<Acceptor> {
+  /** @internal */ declare address: AddressLike | Address;
+  /** @internal */ declare options: ListenOptions | undefined;
+  /** @internal */ declare acceptor: Acceptor | null;
+
+  constructor(address: AddressLike | Address, options: ListenOptions | undefined) {
+    super();
+    this.address = Address.parse(address);
+    this.options = options;
+    this.acceptor = null;
+  }
+
+  poll(): boolean {
+    if (this.acceptor === null) return false;
+    const { acceptor } = this;
+    this.acceptor = null;
+    acceptor.checkBound();
+    this.value = acceptor;
+    return true;
+  }
+
+  arm(): void {
+    this.acceptor = new Acceptor(this.address, this.options);
+    this.acceptor.bind(() => this.notify());
+  }
+
+  disarm(): void {
+    this.acceptor?.close();
+    this.acceptor = null;
+  }
+
+  describe(): string {
+    return `binding ${String(this.address)}`;
+  }
+}
+
+/**
+ * Listens on an address. A port alone binds loopback; port 0 lets the system choose one, which
+ * `acceptor.address.port` tells.
+ *
+ * @throws TypeError if the address is malformed; the system's error (`EADDRINUSE`, `EACCES`, …)
+ *
+ * @example
+ * ```ts
+ * import { listen, run } from 'skein';
+ *
+ * await run(function* () {
+ *   const acceptor = yield* listen('127.0.0.1:0', { backlog: 128 });
+ *   console.log(`listening on ${acceptor.address}`);
+ *   acceptor.close();
+ * });
+ * ```
+ */
+export function listen(address: AddressLike | Address, options?: ListenOptions): Operation<Acceptor> {
+  return new ListenOperation(address, options);
+}

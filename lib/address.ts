@@ -1,0 +1,92 @@
+// Addresses as users write them, and as connections show them. One notation for both, so that what one
+// side prints the other side can dial.
+
+import { inWords } from '../scheduler/errors.ts';
+
+/**
+ * A port, `'host:port'`, `'[::1]:port'`, `'unix:/path'`, `{ host, port }` or `{ path }`. A port alone
+ * means loopback, for binding too: nobody is exposed by accident.
+ */
+export type AddressLike =
+  number | string | { readonly host?: string | undefined; readonly port: number } | { readonly path: string };
+
+/** Where a port alone binds and dials. */
+const LOOPBACK = '127.0.0.1';
+
+const EXPECTED = "a port, 'host:port', '[::1]:port', 'unix:/path', { host, port } or { path }";
+
+/**
+ * One end of a connection: `host` and `port`, or the `path` of a Unix socket. `String(address)` is in
+ * the notation that `dial` and `listen` take; what does not apply is `''` or 0.
+ *
+ * @example
+ * ```ts
+ * import { Address } from 'skein';
+ *
+ * console.log(Address.parse('[::1]:80').port, String(Address.parse(8080))); // 80 127.0.0.1:8080
+ * ```
+ */
+export class Address {
+  readonly host: string;
+  readonly port: number;
+  readonly path: string;
+
+  /** @internal */
+  constructor(host: string, port: number, path = '') {
+    this.host = host;
+    this.port = port;
+    this.path = path;
+  }
+
+  /**
+   * Reads an address in any of its notations.
+   *
+   * @throws TypeError that says what was expected and what came
+   */
+  static parse(address: AddressLike | Address): Address {
+    if (address instanceof Address) return address;
+    if (typeof address === 'number') return new Address(LOOPBACK, checkPort(address));
+    if (typeof address === 'string') return parseText(address);
+    if (typeof address !== 'object' || address === null) throw malformed(address);
+    if ('path' in address) return new Address('', 0, checkPath(address.path));
+    const { host = LOOPBACK, port } = address;
+    if (typeof host !== 'string' || host === '') throw malformed(host);
+    return new Address(host, checkPort(port));
+  }
+
+  toString(): string {
+    if (this.path !== '') return `unix:${this.path}`;
+    if (this.host === '') return 'an unnamed socket';
+    return this.host.includes(':') ? `[${this.host}]:${this.port}` : `${this.host}:${this.port}`;
+  }
+
+  toJSON(): string {
+    return this.toString();
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString();
+  }
+}
+
+function parseText(text: string): Address {
+  if (text.startsWith('unix:')) return new Address('', 0, checkPath(text.slice('unix:'.length)));
+  const match = /^(?:\[(?<ipv6>[^\]]+)\]|(?<host>[^:[\]\s]+)):(?<port>\d+)$/.exec(text);
+  const host = match?.groups?.['ipv6'] ?? match?.groups?.['host'];
+  if (host === undefined) throw malformed(text);
+  return new Address(host, checkPort(Number(match!.groups!['port'])));
+}
+
+function checkPort(port: unknown): number {
+  if (typeof port === 'number' && Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
+  throw new TypeError(`expected a port from 0 to 65535, got ${inWords(port)}`);
+}
+
+function checkPath(path: unknown): string {
+  if (typeof path === 'string' && path !== '' && !path.includes('\0')) return path;
+  throw new TypeError(`expected the path of a Unix socket, got ${inWords(path)}`);
+}
+
+function malformed(what: unknown): TypeError {
+  return new TypeError(`expected an address (${EXPECTED}), got ${inWords(what)}`);
+}

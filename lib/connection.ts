@@ -1,0 +1,347 @@
+// An established byte stream, with both faces: `recv` and `send` for callbacks, `read`, `write` and
+// their kin for coroutines. What arrives is taken from the socket on demand (N1). A connection is open
+// until `close`, `reset` or its idle timeout; from then on whoever waits on it, or comes, is told so (N7).
+
+import { ClosedError, inWords, TimeoutError } from '../scheduler/errors.ts';
+import type { Operation } from '../scheduler/operation.ts';
+import { currentScheduler } from '../scheduler/run.ts';
+import type { Scheduler } from '../scheduler/scheduler.ts';
+import { suspend } from '../scheduler/suspend.ts';
+import { Timer } from '../scheduler/timers.ts';
+import { Address } from './address.ts';
+import { type OnData, type Reader, Receipt, ReadIntoOperation, ReadOperation } from './input.ts';
+import { checkCallback, checkDuration, ioError } from './io-error.ts';
+import { Linger } from './linger.ts';
+import { EndOperation, FlushOperation, Output, WriteOperation } from './output.ts';
+import type { Endpoint, Socket, SocketOwner } from './reactor/contract.ts';
+
+/** Milliseconds of silence before a dead peer is probed for; Go's default. */
+const KEEP_ALIVE = 15_000;
+
+/**
+ * A TCP or Unix connection. `listen`, `dial`, `serve` and `EventLoop` make them.
+ *
+ * @example
+ * ```ts
+ * import { dial, listen, run, spawn } from 'skein';
+ *
+ * await run(function* () {
+ *   const acceptor = yield* listen(0);
+ *   spawn(function* () {
+ *     const conn = yield* acceptor.accept();
+ *     yield* conn.write('hello');
+ *     conn.close();
+ *     acceptor.close();
+ *   });
+ *   const conn = yield* dial(acceptor.address);
+ *   console.log(String(yield* conn.read())); // hello
+ *   conn.close();
+ * });
+ * ```
+ */
+export class Connection implements SocketOwner {
+  /** This side's address. */
+  readonly localAddress: Address;
+  /** The peer's address, as it was when the connection was made. */
+  readonly remoteAddress: Address;
+  /** @internal Whoever waits for input, until it has taken it. */
+  reader: Reader | null = null;
+  readonly #scheduler: Scheduler = currentScheduler();
+  readonly #socket: Socket;
+  readonly #output: Output;
+  readonly #readOperation: ReadOperation;
+  /** Whether input is delivered: false after `EventLoop.del`. */
+  #isAdded: boolean;
+  /** Makes the error that later users get; null while open. */
+  #closed: (() => Error) | null = null;
+  #linger: Linger | null = null;
+  /** What `readInto` had no room for. */
+  #rest: Buffer | null = null;
+  #bytesRead = 0;
+  #noDelay = true;
+  #keepAlive = KEEP_ALIVE;
+  #idleTimeout = 0;
+  #idleTimer: Timer | null = null;
+  #lastActivity = 0;
+
+  /** @internal */
+  constructor(socket: Socket, isAdded: boolean) {
+    this.#socket = socket;
+    this.#isAdded = isAdded;
+    this.localAddress = addressOf(socket.localAddress);
+    this.remoteAddress = addressOf(socket.remoteAddress);
+    this.#output = new Output(socket, this.remoteAddress);
+    this.#readOperation = new ReadOperation(this);
+    socket.owner = this;
+    if (this.localAddress.path === '') {
+      socket.setNoDelay(true);
+      socket.setKeepAlive(KEEP_ALIVE);
+    }
+  }
+
+  // Coroutine face.
+
+  /**
+   * The next bytes, as many as have come; null at the end of the stream. Cancelling loses nothing.
+   *
+   * @throws BusyError if somebody reads already; ClosedError after `close`; TimeoutError after
+   * `idleTimeout`; the system's error (`ECONNRESET`, …) with this coroutine's stack
+   */
+  read(): Operation<Buffer | null> {
+    const operation = this.#readOperation;
+    if (operation.isNew) {
+      operation.isNew = false;
+      throw new TypeError('read() was called before and never performed: `yield*` is missing');
+    }
+    operation.isNew = operation.state === 0;
+    return operation;
+  }
+
+  /**
+   * Reads into a buffer; gives the number of bytes, 0 at the end of the stream.
+   *
+   * @throws TypeError for a buffer of no bytes, and as `read`
+   */
+  readInto(buffer: Uint8Array): Operation<number> {
+    if (!(buffer instanceof Uint8Array) || buffer.byteLength === 0) {
+      throw new TypeError(`readInto expects a Uint8Array with room for a byte, got ${inWords(buffer)}`);
+    }
+    return new ReadIntoOperation(this, buffer);
+  }
+
+  /**
+   * Writes text (as UTF-8) or bytes. Returns at once while at most 64 KiB wait for the kernel; the
+   * writes of a turn go out together. The caller owns its buffer again when it returns or throws.
+   * Cancelling a write that waits its turn takes it back whole; one that was handed over is delivered,
+   * and the error's `accepted` says how many bytes that were.
+   *
+   * @throws TypeError for anything else; ClosedError after `end` or `close`; the error of an earlier
+   * write that failed (`EPIPE`, `ECONNRESET`, …)
+   */
+  write(data: string | Uint8Array): Operation<void> {
+    checkData(data);
+    return new WriteOperation(this.#output, [data]);
+  }
+
+  /** Writes several pieces as one: nothing of another writer comes between them. Otherwise as `write`. */
+  writeAll(parts: readonly (string | Uint8Array)[]): Operation<void> {
+    if (!Array.isArray(parts)) throw new TypeError(`writeAll expects an array, got ${inWords(parts)}`);
+    for (const part of parts) checkData(part);
+    return new WriteOperation(this.#output, parts);
+  }
+
+  /** Waits until the kernel has taken all that was written. Cancelling ends the wait only. */
+  flush(): Operation<void> {
+    return new FlushOperation(this.#output);
+  }
+
+  /** Half-close: no more writes, reads go on. Waits as `flush` does. */
+  end(): Operation<void> {
+    return new EndOperation(this.#output);
+  }
+
+  // Callback face.
+
+  /**
+   * Asks for the next bytes, once: `onData(data, null)`, `onData(null, null)` at the end of the stream,
+   * `onData(null, error)`. It is called only while the connection is added to a running event loop.
+   *
+   * @returns a function that takes the request back
+   * @throws BusyError if somebody reads already; TypeError if `onData` is not a function
+   */
+  recv(onData: OnData): () => void {
+    const receipt = new Receipt(this, onData);
+    return () => receipt.cancel();
+  }
+
+  /**
+   * Writes, without limit; `onSent(error)` comes when the kernel has taken the bytes, or never will.
+   * The buffer is borrowed until then.
+   */
+  send(data: string | Uint8Array, onSent?: (error: Error | null) => void): void {
+    checkData(data);
+    if (onSent !== undefined) checkCallback(onSent, 'send');
+    this.#output.send(typeof data === 'string' ? Buffer.from(data) : data, onSent);
+  }
+
+  /**
+   * Closes, gracefully and at once: what was written is still delivered, whoever waits is woken with a
+   * `ClosedError`, input is discarded. A peer that takes nothing for 5 s, or does not end within 30 s,
+   * is reset. May be called twice.
+   */
+  close(): void {
+    if (this.#closed !== null) return;
+    this.#shut(() => new ClosedError(`the connection to ${this.remoteAddress} was closed on this side`));
+    this.#linger = new Linger(this.#socket, this.#output, this.#scheduler.timers);
+  }
+
+  /** Closes at once: what was not delivered is dropped, and a TCP peer sees a reset. */
+  reset(): void {
+    if (this.#closed !== null) {
+      this.#linger?.reset();
+      return;
+    }
+    const reason = (): Error =>
+      new ClosedError(`the connection to ${this.remoteAddress} was reset on this side`);
+    this.#shut(reason);
+    this.#socket.reset();
+    this.#output.abort(reason);
+  }
+
+  /** Closed on this side, by `close`, `reset` or the idle timeout. */
+  get isClosed(): boolean {
+    return this.#closed !== null;
+  }
+
+  /** Bytes that were read. */
+  get bytesRead(): number {
+    return this.#bytesRead;
+  }
+
+  /** Bytes that the kernel has taken. */
+  get bytesWritten(): number {
+    return this.#socket.sent;
+  }
+
+  /** Small writes are sent at once, without Nagle's delay. Default true. */
+  get noDelay(): boolean {
+    return this.#noDelay;
+  }
+  set noDelay(on: boolean) {
+    this.#noDelay = on;
+    this.#socket.setNoDelay(on);
+  }
+
+  /** Milliseconds of silence before a dead peer is probed for; 0 for never. Default 15,000. */
+  get keepAlive(): number {
+    return this.#keepAlive;
+  }
+  set keepAlive(ms: number) {
+    checkDuration(ms, 'keepAlive');
+    this.#keepAlive = ms;
+    this.#socket.setKeepAlive(ms);
+  }
+
+  /**
+   * Milliseconds without a byte in either direction after which the connection is closed and whoever
+   * waits gets a `TimeoutError`; 0, the default, for never.
+   */
+  get idleTimeout(): number {
+    return this.#idleTimeout;
+  }
+  set idleTimeout(ms: number) {
+    checkDuration(ms, 'idleTimeout');
+    this.#idleTimeout = ms;
+    this.#idleTimer?.stop();
+    if (ms === 0 || this.isClosed) return;
+    this.#touch();
+    this.#idleTimer ??= new Timer(this.#scheduler.timers, () => this.#onIdle());
+    this.#idleTimer.startAt(this.#lastActivity + ms);
+  }
+
+  /** @internal Waits, after `close`, until all was delivered; throws what kept it from that. */
+  delivered(): Operation<void> {
+    return suspend<void>((resume) => {
+      if (this.#linger === null) resume();
+      else this.#linger.whenDelivered(resume);
+    });
+  }
+
+  /** @internal */
+  setAdded(isAdded: boolean): void {
+    if (this.#isAdded === isAdded) return;
+    this.#isAdded = isAdded;
+    if (this.reader === null) return;
+    if (isAdded) this.awaitInput(this.reader);
+    else this.#socket.unwantRead();
+  }
+
+  /** @internal Takes what has come; undefined if nothing has. */
+  takeInput(): Buffer | null | undefined {
+    if (this.#closed !== null) throw this.#closed();
+    if (!this.#isAdded) return undefined;
+    let data: Buffer | null | undefined = this.#rest;
+    if (data !== null) {
+      this.#rest = null;
+      return data;
+    }
+    try {
+      data = this.#socket.read();
+    } catch (error) {
+      throw ioError(error as Error, `reading from ${this.remoteAddress}`, this.remoteAddress);
+    }
+    if (data) {
+      this.#bytesRead += data.byteLength;
+      if (this.#idleTimeout > 0) this.#touch();
+    }
+    return data;
+  }
+
+  /** @internal */
+  putBack(rest: Buffer): void {
+    this.#rest = rest;
+  }
+
+  /** @internal Tells the reader, later, when there is something to take. */
+  awaitInput(reader: Reader): void {
+    this.reader = reader;
+    if (this.#closed === null && !this.#isAdded) return;
+    if (this.#closed === null && this.#rest === null && !this.#socket.isReadable) this.#socket.wantRead();
+    else queueMicrotask(() => this.reader === reader && reader.onReadable());
+  }
+
+  /** @internal */
+  abandonInput(reader: Reader): void {
+    if (this.reader !== reader) return;
+    this.reader = null;
+    this.#socket.unwantRead();
+  }
+
+  /** @internal */
+  onReadable(): void {
+    this.reader?.onReadable();
+  }
+
+  /** @internal */
+  onSent(): void {
+    if (this.#idleTimeout > 0) this.#touch();
+    this.#output.onSent();
+  }
+
+  #shut(reason: () => Error): void {
+    this.#closed = reason;
+    this.#idleTimer?.stop();
+    this.#rest = null;
+    this.#output.close(reason);
+    const { reader } = this;
+    if (reader === null) return;
+    this.#socket.unwantRead();
+    this.awaitInput(reader);
+  }
+
+  #touch(): void {
+    this.#lastActivity = this.#scheduler.clock.now();
+  }
+
+  #onIdle(): void {
+    const due = this.#lastActivity + this.#idleTimeout;
+    if (this.#scheduler.clock.now() < due) {
+      this.#idleTimer?.startAt(due);
+      return;
+    }
+    const message = `no byte from or to ${this.remoteAddress} for ${this.#idleTimeout} ms`;
+    const isStuck = this.#output.waiting > 0;
+    this.#shut(() => new TimeoutError(message));
+    this.#linger = new Linger(this.#socket, this.#output, this.#scheduler.timers);
+    if (isStuck) this.#linger.reset();
+  }
+}
+
+function addressOf({ host, port, path }: Endpoint): Address {
+  return new Address(host, port, path);
+}
+
+function checkData(data: unknown): void {
+  if (typeof data === 'string' || data instanceof Uint8Array) return;
+  throw new TypeError(`expected a string or a Uint8Array to write, got ${inWords(data)}`);
+}

@@ -1,0 +1,146 @@
+// Outgoing connections: an attempt that can be cancelled and has a deadline.
+
+import { TimeoutError } from '../scheduler/errors.ts';
+import { FIRED, Operation } from '../scheduler/operation.ts';
+import { currentScheduler } from '../scheduler/run.ts';
+import { Timer } from '../scheduler/timers.ts';
+import { Address, type AddressLike } from './address.ts';
+import { Connection } from './connection.ts';
+import { checkCallback, checkDuration, guarded, ioError } from './io-error.ts';
+import { reactor } from './reactor/index.ts';
+
+export interface DialOptions {
+  /** Milliseconds after which the attempt fails with a `TimeoutError`; by default the system decides. */
+  readonly timeout?: number | undefined;
+}
+
+type OnResult = (conn: Connection | null, error: Error | null) => void;
+
+/** Makes connections to an address: the callback face of `dial`. */
+export class Connector {
+  readonly address: Address;
+  readonly #timeout: number;
+
+  /** @throws TypeError if the address or the timeout is malformed */
+  constructor(address: AddressLike | Address, options: DialOptions = {}) {
+    this.address = Address.parse(address);
+    const { timeout = Infinity } = options;
+    checkDuration(timeout, 'the timeout of dial');
+    this.#timeout = timeout;
+  }
+
+  /**
+   * Connects; `onResult(connection, null)` or `onResult(null, error)` comes later, once. The connection
+   * is not added to an event loop yet.
+   *
+   * @returns a function that ends the attempt; after it nothing is called
+   */
+  connect(onResult: OnResult): () => void {
+    checkCallback(onResult, 'connect');
+    return this.attempt(
+      (conn) => {
+        conn.setAdded(false);
+        guarded(onResult, conn, null);
+      },
+      (cause) => guarded(onResult, null, this.explain(cause)),
+    );
+  }
+
+  /** @internal */
+  attempt(onConnect: (conn: Connection) => void, onError: (cause: Error | null) => void): () => void {
+    const end = reactor.connect(this.address, {
+      onConnect: (socket) => {
+        timer?.stop();
+        onConnect(new Connection(socket, true));
+      },
+      onConnectError: (error) => {
+        timer?.stop();
+        onError(error);
+      },
+    });
+    let timer: Timer | null = null;
+    const cancel = (): void => {
+      timer?.stop();
+      end();
+    };
+    if (this.#timeout < Infinity) {
+      timer = new Timer(currentScheduler().timers, () => {
+        cancel();
+        onError(null);
+      });
+      timer.start(this.#timeout);
+    }
+    return cancel;
+  }
+
+  /** @internal The error for the user; null stands for the deadline. */
+  explain(cause: Error | null): Error {
+    if (cause !== null) return ioError(cause, `dialling ${this.address}`, this.address);
+    return new TimeoutError(`dialling ${this.address} took more than ${this.#timeout} ms`);
+  }
+}
+
+class DialOperation extends Operation<Connection> {
+  /** @internal */ declare connector: Connector;
+  /** @internal */ declare end: (() => void) | null;
+
+  constructor(connector: Connector) {
+    super();
+    this.connector = connector;
+    this.end = null;
+  }
+
+  poll(): boolean {
+    return false;
+  }
+
+  arm(): void {
+    this.end = this.connector.attempt(
+      (conn) => this.fire(conn),
+      (cause) => this.fail(cause),
+    );
+  }
+
+  disarm(): void {
+    this.end?.();
+    this.end = null;
+  }
+
+  /** A connection that arrived and will not be taken must not stay open. */
+  override cancel(): void {
+    if (this.state === FIRED) (this.value as Connection).reset();
+    super.cancel();
+  }
+
+  override raise(cause: unknown): unknown {
+    return this.connector.explain(cause as Error | null);
+  }
+
+  describe(): string {
+    return `dialling ${this.connector.address}`;
+  }
+}
+
+/**
+ * Connects to an address. Cancelling ends the attempt.
+ *
+ * @throws TypeError if the address is malformed; TimeoutError after `timeout` ms; the system's error
+ * (`ECONNREFUSED`, `ENOTFOUND`, …) with this coroutine's stack
+ *
+ * @example
+ * ```ts
+ * import { dial, run } from 'skein';
+ *
+ * await run(function* () {
+ *   try {
+ *     const conn = yield* dial('127.0.0.1:1', { timeout: 1000 });
+ *     conn.close();
+ *   } catch (error) {
+ *     console.log((error as NodeJS.ErrnoException).code); // ECONNREFUSED
+ *   }
+ * });
+ * ```
+ */
+export function dial(address: AddressLike | Address, options?: DialOptions): Operation<Connection> {
+  return new DialOperation(new Connector(address, options));
+}

@@ -1,0 +1,9 @@
+// 'skein': sockets, and everything of 'skein/scheduler'.
+
+export * from '../scheduler/index.ts';
+export { Acceptor, listen, type ListenOptions } from './acceptor.ts';
+export { Address, type AddressLike } from './address.ts';
+export { Connection } from './connection.ts';
+export { Connector, dial, type DialOptions } from './connector.ts';
+export { EventLoop } from './event.ts';
+export { serve, type ServeOptions } from './serve.ts';

@@ -1,0 +1,84 @@
+// The end of a connection after `close`: what was written is still delivered, then writing is shut down
+// and input is discarded until the peer's end; closing with unread input would send a reset, which takes
+// back delivered bytes on the peer's side. At most 5 s without progress or 30 s in all, then a reset (N6).
+
+import { ClosedError } from '../scheduler/errors.ts';
+import { Timer, type Timers } from '../scheduler/timers.ts';
+import type { Output } from './output.ts';
+import type { Socket, SocketOwner } from './reactor/contract.ts';
+
+const NO_PROGRESS = 5_000;
+const IN_ALL = 30_000;
+
+export class Linger implements SocketOwner {
+  readonly #socket: Socket;
+  readonly #output: Output;
+  readonly #patience: Timer;
+  readonly #limit: Timer;
+  #onDelivered: ((error: Error | null) => void) | null = null;
+
+  constructor(socket: Socket, output: Output, timers: Timers) {
+    this.#socket = socket;
+    this.#output = output;
+    this.#patience = new Timer(timers, () => this.reset());
+    this.#limit = new Timer(timers, () => this.reset());
+    socket.owner = this;
+    socket.end();
+    this.#patience.start(NO_PROGRESS);
+    this.#limit.start(IN_ALL);
+    // Bytes that are there already are discarded later: `close` itself calls nobody back.
+    queueMicrotask(() => this.onReadable());
+  }
+
+  /** Calls back once the kernel has taken all, or never will. */
+  whenDelivered(onDelivered: (error: Error | null) => void): void {
+    this.#onDelivered = onDelivered;
+    this.#tell();
+  }
+
+  reset(): void {
+    this.#stop();
+    this.#socket.reset();
+    const lost = (): Error => new ClosedError(`${this.#output.peer} did not take what was written in time`);
+    this.#output.abort(lost);
+    const isLost = this.#output.waiting > 0;
+    this.#onDelivered?.(isLost ? lost() : null);
+    this.#onDelivered = null;
+  }
+
+  onReadable(): void {
+    try {
+      for (let data; (data = this.#socket.read()) !== undefined;) {
+        if (data === null) {
+          // Both directions have ended, or will when the output is out.
+          if (this.#output.waiting <= 0) this.#stop();
+          return;
+        }
+        this.#patience.start(NO_PROGRESS);
+      }
+      this.#socket.wantRead();
+    } catch {
+      this.#stop();
+    }
+  }
+
+  onSent(): void {
+    this.#output.onSent();
+    if (this.#socket.writeError === undefined) this.#patience.start(NO_PROGRESS);
+    this.#tell();
+    if (this.#output.waiting <= 0 && this.#socket.isReadable) this.onReadable();
+  }
+
+  #tell(): void {
+    const { writeError } = this.#socket;
+    if (writeError === undefined && this.#output.waiting > 0) return;
+    this.#onDelivered?.(writeError === undefined ? null : this.#output.error());
+    this.#onDelivered = null;
+    if (writeError !== undefined) this.#stop();
+  }
+
+  #stop(): void {
+    this.#patience.stop();
+    this.#limit.stop();
+  }
+}

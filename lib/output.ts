@@ -1,0 +1,301 @@
+// The writing side of a connection. Small writes are copied and gathered by the reactor, so most writes
+// never wait; while more than HIGH_WATER_MARK bytes wait for the kernel, writers do, first come, first
+// served (N3). A write is handed over whole or not at all, so no two interleave, and one that was handed
+// over is delivered even if its writer is cancelled (N8).
+//
+//   write ──► room, and nobody ahead? ── no ─► join #writers
+//               │ yes
+//               └─► hand over ──► little enough waiting? ── no ─► join #drains until `sent` has come far enough
+
+import { core } from '../scheduler/core.ts';
+import { CancelledError, ClosedError } from '../scheduler/errors.ts';
+import { ARMED, FAILED } from '../scheduler/operation.ts';
+import { QueuedOperation, WaitQueue } from '../scheduler/wait-queue.ts';
+import type { Address } from './address.ts';
+import { guarded, ioError } from './io-error.ts';
+import type { Socket } from './reactor/contract.ts';
+
+/** Bytes that may wait for the kernel before writers do. */
+export const HIGH_WATER_MARK = 65_536;
+
+type OnSent = (error: Error | null) => void;
+
+export class Output {
+  readonly socket: Socket;
+  readonly peer: Address;
+  /** Waiting for their turn: nothing of theirs is accepted. */
+  readonly writers = new WaitQueue<WriteOperation>();
+  /** Handed over, waiting for the kernel. */
+  readonly drains = new WaitQueue<DrainOperation>();
+  /** Callbacks of `send`, by the byte after which each is due. */
+  #callbacks: { until: number; onSent: OnSent }[] = [];
+  /** `end` was performed. */
+  #isEnded = false;
+  /** Makes the error of whoever writes after the connection was closed. */
+  #closed: (() => Error) | null = null;
+  #handedOver = 0;
+
+  constructor(socket: Socket, peer: Address) {
+    this.socket = socket;
+    this.peer = peer;
+  }
+
+  /** Bytes that were handed over in all. */
+  get position(): number {
+    return this.#handedOver;
+  }
+
+  get waiting(): number {
+    return this.#handedOver - this.socket.sent;
+  }
+
+  /** Throws if nothing can be written any more. */
+  check(): void {
+    if (this.#closed !== null) throw this.#closed();
+    if (this.socket.writeError !== undefined) throw this.error();
+  }
+
+  checkOpen(): void {
+    this.check();
+    if (this.#isEnded) throw new ClosedError(`cannot write to ${this.peer} after end`);
+  }
+
+  error(): Error {
+    return ioError(this.socket.writeError!, `writing to ${this.peer}`, this.peer);
+  }
+
+  handOver(bytes: Uint8Array, isOwned: boolean): void {
+    this.#handedOver += bytes.byteLength;
+    this.socket.write(bytes, isOwned);
+  }
+
+  send(bytes: Uint8Array, onSent: OnSent | undefined): void {
+    let failure: Error | null = null;
+    try {
+      this.checkOpen();
+      this.handOver(bytes, true);
+    } catch (error) {
+      failure = error as Error;
+    }
+    if (onSent === undefined) return;
+    if (failure === null && bytes.byteLength > 0) {
+      this.#callbacks.push({ until: this.#handedOver, onSent });
+    } else {
+      queueMicrotask(() => guarded(onSent, failure));
+    }
+  }
+
+  end(): void {
+    this.#isEnded = true;
+    this.socket.end();
+  }
+
+  /** The kernel has taken more, or a write has failed. */
+  onSent(): void {
+    const { writeError, sent } = this.socket;
+    for (let drain = this.drains.first; drain !== null;) {
+      const next = drain.behind as DrainOperation | null;
+      if (writeError !== undefined || sent >= drain.until) {
+        this.drains.remove(drain);
+        drain.notify();
+      }
+      drain = next;
+    }
+    this.wakeWriter();
+    let due = 0;
+    while (due < this.#callbacks.length && (writeError !== undefined || this.#callbacks[due]!.until <= sent))
+      due++;
+    if (due === 0) return;
+    const failure = writeError === undefined ? null : this.error();
+    for (const { onSent } of this.#callbacks.splice(0, due)) guarded(onSent, failure);
+  }
+
+  /** The first writer in the queue may try. It leaves the queue itself, so that nobody overtakes it. */
+  wakeWriter(): void {
+    const { first } = this.writers;
+    if (first === null) return;
+    if (this.#closed !== null || this.socket.writeError !== undefined || this.waiting <= HIGH_WATER_MARK) {
+      first.notify();
+    }
+  }
+
+  /** The connection was closed: all who wait are woken, what is borrowed is copied first (N7). */
+  close(reason: () => Error): void {
+    this.#closed = reason;
+    this.socket.keep();
+    for (let drain = this.drains.shift(); drain !== null; drain = this.drains.shift()) drain.notify();
+    this.wakeWriter();
+  }
+
+  /** What was not sent is lost: the callbacks of `send` hear of it. */
+  abort(reason: () => Error): void {
+    this.close(reason);
+    for (const { onSent } of this.#callbacks.splice(0)) queueMicrotask(() => guarded(onSent, reason()));
+  }
+}
+
+/** Waits until the kernel has taken the bytes up to `until`. */
+abstract class DrainOperation extends QueuedOperation<void> {
+  /** @internal */ declare output: Output;
+  /** @internal */ declare until: number;
+
+  constructor(output: Output) {
+    super();
+    this.output = output;
+    this.until = 0;
+  }
+
+  isDone(): boolean {
+    return this.output.socket.sent >= this.until;
+  }
+
+  arm(): void {
+    this.output.drains.push(this);
+  }
+
+  disarm(): void {
+    this.output.drains.remove(this);
+  }
+}
+
+/** Waits until the kernel has taken what was written before it. */
+export class FlushOperation extends DrainOperation {
+  /** @internal Its target is known: it was performed and woken. */
+  declare isBegun: boolean;
+
+  constructor(output: Output) {
+    super(output);
+    this.isBegun = false;
+  }
+
+  /** @internal */
+  begin(): void {
+    this.output.socket.flush();
+  }
+
+  poll(): boolean {
+    if (!this.isBegun) {
+      this.output.check();
+      this.until = this.output.position;
+      this.begin();
+    }
+    this.isBegun = false;
+    this.output.check();
+    this.isBegun = !this.isDone();
+    return !this.isBegun;
+  }
+
+  override disarm(): void {
+    this.isBegun = false;
+    super.disarm();
+  }
+
+  describe(): string {
+    return `flushing to ${this.output.peer}`;
+  }
+}
+
+/** Half-close, then waits until the kernel has all. */
+export class EndOperation extends FlushOperation {
+  override begin(): void {
+    this.output.end();
+  }
+
+  override describe(): string {
+    return `ending the stream to ${this.output.peer}`;
+  }
+}
+
+export class WriteOperation extends DrainOperation {
+  /** @internal */ declare parts: readonly (string | Uint8Array)[];
+  /** @internal */ declare isHandedOver: boolean;
+  /** @internal Bytes that were handed over. */
+  declare accepted: number;
+
+  constructor(output: Output, parts: readonly (string | Uint8Array)[]) {
+    super(output);
+    this.parts = parts;
+    this.isHandedOver = false;
+    this.accepted = 0;
+  }
+
+  poll(): boolean {
+    const { output } = this;
+    if (!this.isHandedOver) {
+      try {
+        output.checkOpen();
+      } catch (error) {
+        this.leaveQueue();
+        throw error;
+      }
+      const { first } = output.writers;
+      if (output.waiting > HIGH_WATER_MARK || (first !== null && first !== this)) return false;
+      this.handOver();
+      this.leaveQueue();
+    } else {
+      try {
+        output.check();
+      } catch (error) {
+        this.isHandedOver = false;
+        throw error;
+      }
+    }
+    if (!this.isDone()) return false;
+    this.isHandedOver = false;
+    return true;
+  }
+
+  override arm(): void {
+    if (this.isHandedOver) super.arm();
+    else if (this.queue === null) this.output.writers.push(this);
+  }
+
+  override disarm(): void {
+    if (this.isHandedOver) super.disarm();
+    else this.leaveQueue();
+  }
+
+  /** Cancelled after it was handed over: the bytes go out all the same, and the error says so (N8). */
+  override cancel(): void {
+    const wasAccepted = this.isHandedOver && this.state === ARMED;
+    super.cancel();
+    if (!wasAccepted) return;
+    this.isHandedOver = false;
+    this.output.socket.keep();
+    this.state = FAILED;
+  }
+
+  override raise(error: unknown): unknown {
+    if (error !== undefined) return error;
+    return Object.assign(new CancelledError(core.current?.scope.reason), { accepted: this.accepted });
+  }
+
+  describe(): string {
+    return `writing to ${this.output.peer}`;
+  }
+
+  /** @internal */
+  handOver(): void {
+    const { output } = this;
+    let isBorrowed = false;
+    this.accepted = 0;
+    for (const part of this.parts) {
+      const isString = typeof part === 'string';
+      isBorrowed ||= !isString && part.byteLength > HIGH_WATER_MARK;
+      const isOwned = isString || part.byteLength <= HIGH_WATER_MARK;
+      const bytes = isOwned ? Buffer.from(part as string) : part;
+      this.accepted += bytes.byteLength;
+      output.handOver(bytes, isOwned);
+    }
+    this.isHandedOver = true;
+    this.until = isBorrowed ? output.position : output.position - HIGH_WATER_MARK;
+    if (!this.isDone()) output.socket.flush();
+  }
+
+  /** @internal */
+  leaveQueue(): void {
+    if (this.queue === null) return;
+    this.output.writers.remove(this);
+    this.output.wakeWriter();
+  }
+}

@@ -1,0 +1,109 @@
+// What a backend must supply. A reactor turns the readiness of sockets into callbacks; it knows nothing
+// of coroutines, and what stands above it knows nothing of the operating system.
+//
+// R1  Nothing is called back inside the call that asked for it: owners hear of things later.
+// R2  `read` never waits: bytes, null at the peer's end, undefined when nothing is there. Bytes that
+//     arrived come before the end or the error that followed them; an error is thrown again each time.
+// R3  `isReadable` says whether `read` would give something. After `wantRead`, asked for when it is false,
+//     `onReadable` comes once, when it has become true.
+// R4  At most one chunk is held for a reader who has not asked: the kernel's window does the rest (N1).
+// R5  `write` takes the bytes in order. `isOwned` bytes may be kept; others are borrowed until `sent` has
+//     passed them, or copied by `keep`. What is written in one turn reaches the kernel together, before
+//     the loop waits; `flush` does it now.
+// R6  `onSent` comes after `sent` has grown. A write that fails is sticky: `writeError` is set, what was
+//     not sent is dropped, `onSent` comes once more.
+// R7  `end` shuts down writing after what was written; reads go on (N4). `reset` drops everything at
+//     once and lets the peer see it; on a Unix socket it closes. Both may be called at any time, twice.
+//     After `reset` nothing is called back.
+// R8  A handle on which nobody waits does not keep the process alive: `wantRead`, unsent bytes, `want`
+//     of a listener and attempts to connect do.
+// R9  A listener takes connections from the kernel only while somebody wants them, as far as the
+//     platform lets it; errors of accepting go to `onError` and are retried, and nobody is dropped
+//     without `onError` or `dropped` saying so (N10). Addresses are taken at accept (N11).
+// R10 Errors are those of the operating system, with `code` and `syscall` as Node names them.
+
+/** A host and a port, or a path. */
+export interface Endpoint {
+  readonly host: string;
+  readonly port: number;
+  readonly path: string;
+}
+
+export interface ListenOptions {
+  /** Connections that the kernel queues; 511 unless said otherwise. */
+  readonly backlog?: number | undefined;
+  /** Bind only IPv6 on an IPv6 address, not IPv4 too. */
+  readonly ipv6Only?: boolean | undefined;
+  /** Connections open at once, beyond which new ones are refused; by default what descriptors allow. */
+  readonly maxConnections?: number | undefined;
+}
+
+export interface ListenerOwner {
+  /** Bound; `address` is known. */
+  onListening(): void;
+  /** Binding failed: nothing follows. */
+  onListenError(error: Error): void;
+  /** `take` has a connection. */
+  onConnection(): void;
+  /** Accepting failed, or a connection was refused; the listener goes on. */
+  onAcceptError(error: Error): void;
+}
+
+export interface Listener {
+  /** Once `onListening` has come. */
+  readonly address: Endpoint;
+  /** Connections that were refused for want of descriptors or by `maxConnections`. */
+  readonly dropped: number;
+  /** Asks for `onConnection`, once. */
+  want(): void;
+  /** Takes the request back. */
+  unwant(): void;
+  /** The next accepted connection, if there is one. */
+  take(): Socket | undefined;
+  /** Stops; connections not taken are reset. */
+  close(): void;
+}
+
+export interface SocketOwner {
+  onReadable(): void;
+  onSent(): void;
+}
+
+export interface Socket {
+  owner: SocketOwner | null;
+  readonly localAddress: Endpoint;
+  readonly remoteAddress: Endpoint;
+  /** Bytes that were accepted by `write`. */
+  readonly written: number;
+  /** Bytes that the kernel has taken. */
+  readonly sent: number;
+  /** The error of the first write that failed. */
+  readonly writeError: Error | undefined;
+  readonly isReadable: boolean;
+  read(): Buffer | null | undefined;
+  wantRead(): void;
+  unwantRead(): void;
+  write(bytes: Uint8Array, isOwned: boolean): void;
+  /** Copies what is borrowed and not sent: its owner takes it back. */
+  keep(): void;
+  flush(): void;
+  end(): void;
+  reset(): void;
+  setNoDelay(on: boolean): void;
+  /** Milliseconds of silence before the first probe; 0 turns probes off. */
+  setKeepAlive(delay: number): void;
+}
+
+export interface ConnectOwner {
+  onConnect(socket: Socket): void;
+  onConnectError(error: Error): void;
+}
+
+export interface Reactor {
+  readonly name: string;
+  listen(endpoint: Endpoint, options: ListenOptions, owner: ListenerOwner): Listener;
+  /** Gives a function that ends the attempt; after it nothing is called back. */
+  connect(endpoint: Endpoint, owner: ConnectOwner): () => void;
+  /** Keeps the process alive until the returned function is called. */
+  hold(): () => void;
+}

@@ -1,0 +1,220 @@
+// A connection over `net.Socket`. Reading: one permanent 'data' listener, paused only when a chunk comes
+// unasked, since pausing and resuming per read costs more than the read. Writing: what is written in one
+// turn is joined into one `socket.write`, and one is in flight at a time, so that `sent` follows it.
+//
+//   write ──► #output ── gather, at most 64 KiB ──► in flight ── callback ──► sent
+
+import type net from 'node:net';
+import type { Endpoint, Socket, SocketOwner } from './contract.ts';
+import type { Holds } from './holds.ts';
+
+/** The most that is handed to Node at once. */
+const PIECE = 65_536;
+
+interface Output {
+  bytes: Uint8Array;
+  isOwned: boolean;
+}
+
+export interface SocketHost {
+  readonly holds: Holds;
+  /** Calls `socket.flush()` at the end of the turn. */
+  flushLater(socket: NodeSocket): void;
+}
+
+export class NodeSocket implements Socket {
+  owner: SocketOwner | null = null;
+  readonly localAddress: Endpoint;
+  readonly remoteAddress: Endpoint;
+  written = 0;
+  sent = 0;
+  writeError: Error | undefined;
+  readonly #host: SocketHost;
+  readonly #socket: net.Socket;
+  /** What came and was not taken: one chunk, rarely two. */
+  readonly #chunks: Buffer[] = [];
+  #readError: Error | undefined;
+  #hasEnded = false;
+  #wantsRead = false;
+  /** Written and not yet in flight. */
+  #output: Output[] = [];
+  #inFlight = 0;
+  #isDirty = false;
+  #isEnding = false;
+  #isReset = false;
+
+  constructor(host: SocketHost, socket: net.Socket, path = '') {
+    this.#host = host;
+    this.#socket = socket;
+    this.localAddress = endpoint(socket.localAddress, socket.localPort, path);
+    this.remoteAddress = endpoint(socket.remoteAddress, socket.remotePort, path);
+    socket.unref();
+    socket.on('data', (chunk: Buffer) => {
+      this.#chunks.push(chunk);
+      if (this.#wantsRead) this.#tellReader();
+      else socket.pause();
+    });
+    socket.on('end', () => {
+      this.#hasEnded = true;
+      this.#tellReader();
+    });
+    socket.on('error', (error) => this.#onError(error));
+  }
+
+  get isReadable(): boolean {
+    return this.#chunks.length > 0 || this.#hasEnded || this.#readError !== undefined;
+  }
+
+  read(): Buffer | null | undefined {
+    const chunk = this.#chunks.shift();
+    if (chunk !== undefined) return chunk;
+    if (this.#readError !== undefined) throw this.#readError;
+    return this.#hasEnded ? null : undefined;
+  }
+
+  wantRead(): void {
+    if (this.#wantsRead || this.#isReset) return;
+    this.#wantsRead = true;
+    this.#host.holds.add();
+    if (this.#socket.isPaused() || this.#socket.readableFlowing === null) this.#socket.resume();
+  }
+
+  unwantRead(): void {
+    if (!this.#wantsRead) return;
+    this.#wantsRead = false;
+    this.#host.holds.remove();
+  }
+
+  write(bytes: Uint8Array, isOwned: boolean): void {
+    if (bytes.byteLength === 0 || this.writeError !== undefined || this.#isReset) return;
+    if (this.written === this.sent) this.#host.holds.add();
+    this.written += bytes.byteLength;
+    this.#output.push({ bytes, isOwned });
+    if (this.#isDirty || this.#inFlight > 0) return;
+    this.#isDirty = true;
+    this.#host.flushLater(this);
+  }
+
+  keep(): void {
+    for (const entry of this.#output) {
+      if (entry.isOwned) continue;
+      entry.bytes = Buffer.from(entry.bytes);
+      entry.isOwned = true;
+    }
+  }
+
+  flush(): void {
+    this.#isDirty = false;
+    if (this.#inFlight > 0 || this.#isReset) return;
+    const piece = this.#nextPiece();
+    if (piece === undefined) {
+      if (this.#isEnding) this.#socket.end();
+      return;
+    }
+    this.#inFlight = piece.byteLength;
+    this.#socket.write(piece, this.#onWritten);
+  }
+
+  end(): void {
+    this.#isEnding = true;
+    this.flush();
+  }
+
+  reset(): void {
+    if (this.#isReset) return;
+    this.#isReset = true;
+    this.owner = null;
+    this.unwantRead();
+    this.#dropOutput();
+    this.#chunks.length = 0;
+    // Node has RST for TCP alone; a pipe's handle would throw.
+    if (this.localAddress.path === '') this.#socket.resetAndDestroy();
+    else this.#socket.destroy();
+  }
+
+  setNoDelay(on: boolean): void {
+    this.#socket.setNoDelay(on);
+  }
+
+  setKeepAlive(delay: number): void {
+    this.#socket.setKeepAlive(delay > 0, delay);
+  }
+
+  readonly #onWritten = (error?: Error | null): void => {
+    const taken = this.#inFlight;
+    this.#inFlight = 0;
+    // A failed write has its own 'error' event, and a reset has dropped everything.
+    if (this.#isReset || this.writeError !== undefined) return;
+    if (error) {
+      this.#onError(error);
+      return;
+    }
+    this.sent += taken;
+    if (this.sent === this.written) this.#host.holds.remove();
+    this.flush();
+    this.owner?.onSent();
+  };
+
+  /** The next bytes to hand over, at most PIECE; copied unless they are one owned piece. */
+  #nextPiece(): Uint8Array | undefined {
+    const first = this.#output[0];
+    if (first === undefined) return undefined;
+    if (first.isOwned && (this.#output.length === 1 || first.bytes.byteLength >= PIECE)) {
+      return this.#takePiece(first, PIECE);
+    }
+    const pieces: Uint8Array[] = [];
+    let size = 0;
+    let used = 0;
+    for (const entry of this.#output) {
+      const piece = entry.bytes.subarray(0, PIECE - size);
+      pieces.push(piece);
+      size += piece.byteLength;
+      if (piece.byteLength < entry.bytes.byteLength) {
+        entry.bytes = entry.bytes.subarray(piece.byteLength);
+        break;
+      }
+      used++;
+      if (size === PIECE) break;
+    }
+    this.#output = used === this.#output.length ? [] : this.#output.slice(used);
+    return Buffer.concat(pieces, size);
+  }
+
+  #takePiece(entry: Output, size: number): Uint8Array {
+    const { bytes } = entry;
+    if (bytes.byteLength <= size) {
+      this.#output.shift();
+      return bytes;
+    }
+    entry.bytes = bytes.subarray(size);
+    return bytes.subarray(0, size);
+  }
+
+  /** Node destroys a socket on its first error: what was read before it can still be taken. */
+  #onError(error: Error): void {
+    if (this.#isReset) return;
+    this.#readError ??= error;
+    if (this.writeError === undefined) {
+      this.writeError = error;
+      this.#dropOutput();
+      this.owner?.onSent();
+    }
+    this.#tellReader();
+  }
+
+  #dropOutput(): void {
+    this.#output = [];
+    if (this.written > this.sent) this.#host.holds.remove();
+    this.written = this.sent;
+  }
+
+  #tellReader(): void {
+    if (!this.#wantsRead) return;
+    this.unwantRead();
+    this.owner?.onReadable();
+  }
+}
+
+export function endpoint(host: string | undefined, port: number | undefined, path: string): Endpoint {
+  return { host: host ?? '', port: port ?? 0, path };
+}

@@ -1,0 +1,198 @@
+// The portable reactor, over node:net. libuv accepts eagerly and, out of descriptors, closes clients
+// unseen, so N10 holds here only as far as a limit of our own can carry it: sockets arrive paused into a
+// bounded queue, and what goes beyond the descriptors that are left is refused, counted and reported.
+
+import net from 'node:net';
+import type {
+  ConnectOwner,
+  Endpoint,
+  Listener,
+  ListenerOwner,
+  ListenOptions,
+  Reactor,
+  Socket,
+} from './contract.ts';
+import { socketBudget } from './descriptors.ts';
+import { Holds } from './holds.ts';
+import { endpoint, NodeSocket, type SocketHost } from './node-socket.ts';
+
+const BACKLOG = 511;
+const settled = Promise.resolve();
+
+export class NodeReactor implements Reactor, SocketHost {
+  readonly name = 'node';
+  readonly holds = new Holds();
+  /** Sockets that are open, accepted and dialled. */
+  open = 0;
+  /** How many may be; known once something listens. */
+  budget = Infinity;
+  #dirty: NodeSocket[] = [];
+
+  listen(to: Endpoint, options: ListenOptions, owner: ListenerOwner): Listener {
+    if (this.budget === Infinity) this.budget = this.open + socketBudget();
+    return new NodeListener(this, to, options, owner);
+  }
+
+  connect(to: Endpoint, owner: ConnectOwner): () => void {
+    const target = to.path === '' ? { host: to.host, port: to.port } : { path: to.path };
+    const socket = net.connect({ ...target, allowHalfOpen: true });
+    let isOver = false;
+    const end = (): boolean => {
+      if (isOver) return false;
+      isOver = true;
+      this.holds.remove();
+      return true;
+    };
+    this.holds.add();
+    this.count(socket);
+    // Nothing is read before somebody asks.
+    socket.pause();
+    socket.once('connect', () => {
+      socket.removeListener('error', onError);
+      if (end()) owner.onConnect(new NodeSocket(this, socket, to.path));
+    });
+    const onError = (error: Error): void => {
+      if (end()) owner.onConnectError(error);
+    };
+    socket.on('error', onError);
+    return () => {
+      if (end()) socket.destroy();
+    };
+  }
+
+  hold(): () => void {
+    this.holds.add();
+    return () => this.holds.remove();
+  }
+
+  flushLater(socket: NodeSocket): void {
+    if (this.#dirty.push(socket) === 1) void settled.then(this.#flushAll);
+  }
+
+  /** Counts a socket for as long as its descriptor is open. */
+  count(socket: net.Socket): void {
+    this.open++;
+    socket.once('close', () => this.open--);
+  }
+
+  readonly #flushAll = (): void => {
+    const dirty = this.#dirty;
+    this.#dirty = [];
+    for (const socket of dirty) socket.flush();
+  };
+}
+
+class NodeListener implements Listener {
+  address: Endpoint;
+  dropped = 0;
+  readonly #reactor: NodeReactor;
+  readonly #owner: ListenerOwner;
+  readonly #server: net.Server;
+  readonly #backlog: number;
+  readonly #maxConnections: number;
+  /** Connections of this listener that are open. */
+  #open = 0;
+  #queue: NodeSocket[] = [];
+  #isWanted = false;
+  #isListening = false;
+  #isClosed = false;
+
+  constructor(reactor: NodeReactor, to: Endpoint, options: ListenOptions, owner: ListenerOwner) {
+    this.#reactor = reactor;
+    this.#owner = owner;
+    this.address = to;
+    this.#backlog = options.backlog ?? BACKLOG;
+    this.#maxConnections = options.maxConnections ?? Infinity;
+    this.#server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true });
+    // Binding keeps the process alive until its answer is there.
+    reactor.holds.add();
+    this.#server.on('listening', () => this.#onListening());
+    this.#server.on('error', (error) => this.#onError(error));
+    this.#server.on('connection', (socket) => this.#onConnection(socket));
+    const where =
+      to.path === ''
+        ? { host: to.host, port: to.port, ipv6Only: options.ipv6Only ?? false }
+        : { path: to.path };
+    this.#server.listen({ ...where, backlog: this.#backlog });
+  }
+
+  want(): void {
+    if (this.#isWanted || this.#isClosed) return;
+    this.#isWanted = true;
+    this.#reactor.holds.add();
+  }
+
+  unwant(): void {
+    if (!this.#isWanted) return;
+    this.#isWanted = false;
+    this.#reactor.holds.remove();
+  }
+
+  take(): Socket | undefined {
+    return this.#queue.shift();
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.unwant();
+    if (!this.#isListening) this.#reactor.holds.remove();
+    this.#server.close();
+    for (const socket of this.#queue) socket.reset();
+    this.#queue = [];
+  }
+
+  #onListening(): void {
+    if (this.#isClosed) return;
+    const bound = this.#server.address();
+    if (bound !== null && typeof bound === 'object') this.address = endpoint(bound.address, bound.port, '');
+    this.#isListening = true;
+    this.#reactor.holds.remove();
+    this.#server.unref();
+    this.#owner.onListening();
+  }
+
+  #onError(error: Error): void {
+    if (this.#isClosed) return;
+    if (this.#isListening) {
+      this.#owner.onAcceptError(error);
+    } else {
+      this.#isClosed = true;
+      this.#reactor.holds.remove();
+      this.#owner.onListenError(error);
+    }
+  }
+
+  #onConnection(socket: net.Socket): void {
+    if (this.#isClosed || !this.#hasRoom()) {
+      this.#refuse(socket);
+      return;
+    }
+    this.#reactor.count(socket);
+    this.#open++;
+    socket.once('close', () => this.#open--);
+    this.#queue.push(new NodeSocket(this.#reactor, socket, this.address.path));
+    if (!this.#isWanted) return;
+    this.unwant();
+    this.#owner.onConnection();
+  }
+
+  #hasRoom(): boolean {
+    return (
+      this.#open < this.#maxConnections &&
+      this.#reactor.open < this.#reactor.budget &&
+      this.#queue.length < this.#backlog
+    );
+  }
+
+  #refuse(socket: net.Socket): void {
+    const peer = `${socket.remoteAddress ?? this.address.path}:${socket.remotePort ?? ''}`;
+    socket.on('error', () => {});
+    if (this.address.path === '') socket.resetAndDestroy();
+    else socket.destroy();
+    if (this.#isClosed) return;
+    this.dropped++;
+    const message = `refused a connection from ${peer}: ${this.#reactor.open} sockets are open, no more fit`;
+    this.#owner.onAcceptError(Object.assign(new Error(message), { code: 'EMFILE', syscall: 'accept' }));
+  }
+}

@@ -1,0 +1,35 @@
+// The same server on `co` and promises over node:net. Notice what `co` leaves to its user: turning the
+// socket's events into promises, one for each way in which a wait can end; back-pressure; and that
+// nothing waits for a client's coroutine, or can cancel it.
+
+import { once } from 'node:events';
+import net from 'node:net';
+import co from 'co';
+
+function* echo(socket: net.Socket): Generator<Promise<unknown>, void> {
+  for (;;) {
+    let data: Buffer | null;
+    while ((data = socket.read() as Buffer | null) === null) {
+      if (socket.readableEnded) {
+        socket.end();
+        return;
+      }
+      yield Promise.race([once(socket, 'readable'), once(socket, 'end')]);
+    }
+    if (!socket.write(data)) yield once(socket, 'drain');
+  }
+}
+
+const server = net.createServer({ allowHalfOpen: true }, (socket) => {
+  co(echo, socket).catch((error: Error) => {
+    console.error(socket.remoteAddress, error.message);
+    socket.destroy();
+  });
+});
+
+server.listen(Number(process.env['PORT'] ?? 9981), process.env['HOST'] ?? '127.0.0.1', () => {
+  const { address, port } = server.address() as net.AddressInfo;
+  console.log(`echo server (co) listening on ${address}:${port}`);
+});
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => server.close());
