@@ -7,7 +7,7 @@ import { QueuedOperation, WaitQueue } from '../scheduler/wait-queue.ts';
 import { Address, type AddressLike } from './address.ts';
 import { Connection } from './connection.ts';
 import { guarded, ioError } from './io-error.ts';
-import type { Listener, ListenerOwner, ListenOptions as ReactorOptions, Socket } from './reactor/contract.ts';
+import type { Listener, ListenOptions as ReactorOptions, Socket } from './reactor/contract.ts';
 import { reactor } from './reactor/index.ts';
 
 export interface ListenOptions extends ReactorOptions {
@@ -28,7 +28,7 @@ export interface Taker {
  * Listens for connections. `listen` makes one for coroutines; in the callback style, `new Acceptor(9981)`
  * is bound when it is added to an event loop.
  */
-export class Acceptor implements ListenerOwner {
+export class Acceptor {
   readonly #requested: Address;
   readonly #options: ListenOptions;
   #listener: Listener | null = null;

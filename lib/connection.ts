@@ -13,7 +13,7 @@ import { type OnData, type Reader, Receipt, ReadIntoOperation, ReadOperation } f
 import { checkCallback, checkDuration, ioError } from './io-error.ts';
 import { Linger } from './linger.ts';
 import { EndOperation, FlushOperation, Output, WriteOperation } from './output.ts';
-import type { Endpoint, Socket, SocketOwner } from './reactor/contract.ts';
+import type { Endpoint, Socket } from './reactor/contract.ts';
 
 /** Milliseconds of silence before a dead peer is probed for; Go's default. */
 const KEEP_ALIVE = 15_000;
@@ -39,7 +39,7 @@ const KEEP_ALIVE = 15_000;
  * });
  * ```
  */
-export class Connection implements SocketOwner {
+export class Connection {
   /** This side's address. */
   readonly localAddress: Address;
   /** The peer's address, as it was when the connection was made. */
@@ -144,7 +144,8 @@ export class Connection implements SocketOwner {
 
   /**
    * Asks for the next bytes, once: `onData(data, null)`, `onData(null, null)` at the end of the stream,
-   * `onData(null, error)`. It is called only while the connection is added to a running event loop.
+   * `onData(null, error)`. It is never called inside this call, and not while the connection is taken
+   * out of its event loop; what `listen`, `dial` and `serve` give needs none.
    *
    * @returns a function that takes the request back
    * @throws BusyError if somebody reads already; TypeError if `onData` is not a function

@@ -1,13 +1,17 @@
 // Errors of the network as users meet them: with the stack of the coroutine that was waiting, and with
 // what the system said (N11). And the way out for callbacks that throw (N12).
 
+import { core } from '../scheduler/core.ts';
 import { inWords } from '../scheduler/errors.ts';
+import { Operation } from '../scheduler/operation.ts';
 import type { Address } from './address.ts';
 
 /** An error that names who was spoken to, made where the coroutine waits, from what the system said. */
 export function ioError(cause: Error, action: string, address: Address): NodeJS.ErrnoException {
   const { code, syscall, errno } = cause as NodeJS.ErrnoException;
   const error: NodeJS.ErrnoException = new Error(`${action}: ${cause.message}`, { cause });
+  // Ten frames are few: they should be the user's, from the line that waited, not ours.
+  if (core.current !== null) Error.captureStackTrace(error, Operation.prototype.next);
   return Object.assign(
     error,
     code === undefined ? {} : { code },

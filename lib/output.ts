@@ -20,6 +20,12 @@ export const HIGH_WATER_MARK = 65_536;
 
 type OnSent = (error: Error | null) => void;
 
+/** A `send` whose callback is due once the kernel has taken the bytes up to `until`. */
+interface Sending {
+  readonly until: number;
+  readonly onSent: OnSent;
+}
+
 export class Output {
   readonly socket: Socket;
   readonly peer: Address;
@@ -28,7 +34,7 @@ export class Output {
   /** Handed over, waiting for the kernel. */
   readonly drains = new WaitQueue<DrainOperation>();
   /** Callbacks of `send`, by the byte after which each is due. */
-  #callbacks: { until: number; onSent: OnSent }[] = [];
+  readonly #callbacks: Sending[] = [];
   /** `end` was performed. */
   #isEnded = false;
   /** Makes the error of whoever writes after the connection was closed. */
@@ -102,12 +108,12 @@ export class Output {
       drain = next;
     }
     this.wakeWriter();
-    let due = 0;
-    while (due < this.#callbacks.length && (writeError !== undefined || this.#callbacks[due]!.until <= sent))
-      due++;
-    if (due === 0) return;
+    const isDue = ({ until }: Sending): boolean => writeError !== undefined || until <= sent;
+    const later = this.#callbacks.findIndex((sending) => !isDue(sending));
+    if (later === 0 || this.#callbacks.length === 0) return;
     const failure = writeError === undefined ? null : this.error();
-    for (const { onSent } of this.#callbacks.splice(0, due)) guarded(onSent, failure);
+    const due = this.#callbacks.splice(0, later === -1 ? Infinity : later);
+    for (const { onSent } of due) guarded(onSent, failure);
   }
 
   /** The first writer in the queue may try. It leaves the queue itself, so that nobody overtakes it. */

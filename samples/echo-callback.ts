@@ -35,7 +35,7 @@ const acceptor = new Acceptor({
 });
 event.add(acceptor, onNewClient);
 event.loop();
-console.log(`echo server (callbacks) listening on port ${process.env['PORT'] ?? 9981}`);
+console.log(`echo server (callbacks) on ${acceptor.address}`);
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {

@@ -14,9 +14,21 @@ function* echo(socket: net.Socket): Generator<Promise<unknown>, void> {
         socket.end();
         return;
       }
-      yield Promise.race([once(socket, 'readable'), once(socket, 'end')]);
+      yield firstOf(socket, 'readable', 'end');
     }
-    if (!socket.write(data)) yield once(socket, 'drain');
+    if (!socket.write(data)) yield firstOf(socket, 'drain');
+  }
+}
+
+/** Waits for one of several events; the listeners of the others must be taken away by hand. */
+async function firstOf(socket: net.Socket, ...events: string[]): Promise<void> {
+  const others = new AbortController();
+  const waits = events.map((event) => once(socket, event, { signal: others.signal }));
+  try {
+    await Promise.race(waits);
+  } finally {
+    others.abort();
+    await Promise.allSettled(waits);
   }
 }
 

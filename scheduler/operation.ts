@@ -115,7 +115,7 @@ export abstract class Operation<T> {
   /** The wait in words, for dumps: "reading from 127.0.0.1:52100". */
   abstract describe(): string;
 
-  [Symbol.iterator](): this {
+  [Symbol.iterator](): Iterator<Suspension, T, unknown> {
     return this;
   }
 
@@ -143,8 +143,8 @@ export abstract class Operation<T> {
     return { done: true, value };
   }
 
-  /** @internal The result has arrived. */
-  fire(value: T): void {
+  /** @internal The result has arrived. Not `T`: a parameter of it would end TypeScript's inference of T. */
+  fire(value?: unknown): void {
     settle(this, FIRED, value);
   }
 

@@ -16,5 +16,5 @@ export function stackOf(coroutine: Coroutine<unknown>): string[] {
   const lines = (takeNotedStack() ?? '').split('\n').map((line) => line.trim());
   const from = lines.findLastIndex((line) => /\bnote \(|Operation\.next\b/.test(line)) + 1;
   const to = lines.findIndex((line) => /\bstackOf \(/.test(line));
-  return lines.slice(from, to).filter((line) => !/\.next \(<anonymous>\)$/.test(line));
+  return lines.slice(from, to).filter((line) => !line.endsWith('.next (<anonymous>)'));
 }

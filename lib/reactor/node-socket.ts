@@ -41,6 +41,8 @@ export class NodeSocket implements Socket {
   #inFlight = 0;
   #isDirty = false;
   #isEnding = false;
+  /** `end` has reached Node. */
+  #isShut = false;
   #isReset = false;
 
   constructor(host: SocketHost, socket: net.Socket, path = '') {
@@ -108,7 +110,10 @@ export class NodeSocket implements Socket {
     if (this.#inFlight > 0 || this.#isReset) return;
     const piece = this.#nextPiece();
     if (piece === undefined) {
-      if (this.#isEnding) this.#socket.end();
+      if (this.#isEnding) {
+        this.#isShut = true;
+        this.#socket.end();
+      }
       return;
     }
     this.#inFlight = piece.byteLength;
@@ -127,8 +132,9 @@ export class NodeSocket implements Socket {
     this.unwantRead();
     this.#dropOutput();
     this.#chunks.length = 0;
-    // Node has RST for TCP alone; a pipe's handle would throw.
-    if (this.localAddress.path === '') this.#socket.resetAndDestroy();
+    // Node has RST for TCP alone, and after a shutdown libuv refuses it (EINVAL) and Node then leaks the
+    // handle; closing with unread input sends it then as well.
+    if (this.localAddress.path === '' && !this.#isShut) this.#socket.resetAndDestroy();
     else this.#socket.destroy();
   }
 

@@ -164,8 +164,9 @@ class NodeListener implements Listener {
   }
 
   #onConnection(socket: net.Socket): void {
-    if (this.#isClosed || !this.#hasRoom()) {
-      this.#refuse(socket);
+    const reason = this.#isClosed ? 'it was closed' : this.#fullness();
+    if (reason !== undefined) {
+      this.#refuse(socket, reason);
       return;
     }
     this.#reactor.count(socket);
@@ -177,22 +178,23 @@ class NodeListener implements Listener {
     this.#owner.onConnection();
   }
 
-  #hasRoom(): boolean {
-    return (
-      this.#open < this.#maxConnections &&
-      this.#reactor.open < this.#reactor.budget &&
-      this.#queue.length < this.#backlog
-    );
+  /** Why no connection fits; undefined if one does. */
+  #fullness(): string | undefined {
+    if (this.#open >= this.#maxConnections) return `maxConnections is ${this.#maxConnections}`;
+    if (this.#reactor.open >= this.#reactor.budget)
+      return `descriptors allow ${this.#reactor.budget} sockets`;
+    if (this.#queue.length >= this.#backlog) return `${this.#queue.length} connections wait to be accepted`;
+    return undefined;
   }
 
-  #refuse(socket: net.Socket): void {
+  #refuse(socket: net.Socket, reason: string): void {
     const peer = `${socket.remoteAddress ?? this.address.path}:${socket.remotePort ?? ''}`;
     socket.on('error', () => {});
     if (this.address.path === '') socket.resetAndDestroy();
     else socket.destroy();
     if (this.#isClosed) return;
     this.dropped++;
-    const message = `refused a connection from ${peer}: ${this.#reactor.open} sockets are open, no more fit`;
-    this.#owner.onAcceptError(Object.assign(new Error(message), { code: 'EMFILE', syscall: 'accept' }));
+    const error = new Error(`refused a connection from ${peer}: ${reason}`);
+    this.#owner.onAcceptError(Object.assign(error, { code: 'ERR_LIMIT', syscall: 'accept' }));
   }
 }

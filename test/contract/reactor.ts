@@ -1,0 +1,366 @@
+// The reactor's contract as tests: every backend runs this suite. Peers are plain node:net.
+
+import { once } from 'node:events';
+import type net from 'node:net';
+import t from 'tap';
+import type { Endpoint, Listener, ListenOptions, Reactor, Socket } from '../../lib/reactor/contract.ts';
+import { connect, listenPlain, portOf, readAll, socketPath, startConnect, until } from '../support/peers.ts';
+
+const anyPort: Endpoint = { host: '127.0.0.1', port: 0, path: '' };
+
+/** Collects what a socket reports, and reads on demand. */
+class Owner {
+  readable = 0;
+  sent = 0;
+  readonly socket: Socket;
+  constructor(socket: Socket) {
+    this.socket = socket;
+    socket.owner = this;
+  }
+  onReadable(): void {
+    this.readable++;
+  }
+  onSent(): void {
+    this.sent++;
+  }
+  async next(): Promise<Buffer | null> {
+    if (!this.socket.isReadable) {
+      this.socket.wantRead();
+      await until(() => this.socket.isReadable, 'input');
+    }
+    return this.socket.read() as Buffer | null;
+  }
+  async nextBytes(count: number): Promise<Buffer> {
+    const chunks: Buffer[] = [];
+    for (let size = 0; size < count;) {
+      const chunk = await this.next();
+      if (chunk === null) break;
+      chunks.push(chunk);
+      size += chunk.byteLength;
+    }
+    return Buffer.concat(chunks);
+  }
+}
+
+class Server {
+  readonly errors: Error[] = [];
+  listening = false;
+  listenError: Error | undefined;
+  connections = 0;
+  listener: Listener;
+  constructor(reactor: Reactor, endpoint: Endpoint, options: ListenOptions = {}) {
+    this.listener = reactor.listen(endpoint, options, this);
+  }
+  onListening(): void {
+    this.listening = true;
+  }
+  onListenError(error: Error): void {
+    this.listenError = error;
+  }
+  onConnection(): void {
+    this.connections++;
+  }
+  onAcceptError(error: Error): void {
+    this.errors.push(error);
+  }
+  static async on(reactor: Reactor, endpoint = anyPort, options: ListenOptions = {}): Promise<Server> {
+    const server = new Server(reactor, endpoint, options);
+    await until(() => server.listening, 'listening');
+    return server;
+  }
+  async pair(): Promise<{ owner: Owner; peer: net.Socket }> {
+    this.listener.want();
+    const peer = await connect(this.listener.address);
+    let socket: Socket | undefined;
+    await until(() => (socket = this.listener.take()) !== undefined, 'a connection');
+    return { owner: new Owner(socket!), peer };
+  }
+}
+
+export function contract(reactor: Reactor): void {
+  for (const kind of ['TCP', 'Unix'] as const) {
+    const pair = async (options?: ListenOptions) => {
+      const endpoint = kind === 'TCP' ? anyPort : { host: '', port: 0, path: socketPath() };
+      const server = await Server.on(reactor, endpoint, options);
+      const { owner, peer } = await server.pair();
+      const close = (): void => {
+        owner.socket.reset();
+        peer.destroy();
+        server.listener.close();
+      };
+      return { server, owner, socket: owner.socket, peer, close };
+    };
+
+    t.test(`${kind}: R2 bytes come in order, then the end, again and again`, async (t) => {
+      const { owner, peer, close } = await pair();
+      t.equal(owner.socket.read(), undefined, 'nothing is there yet');
+      peer.write('hello ');
+      t.equal(String(await owner.next()), 'hello ');
+      peer.end('world');
+      t.equal(String(await owner.next()), 'world');
+      t.equal(await owner.next(), null);
+      t.equal(owner.socket.read(), null);
+      t.ok(owner.socket.isReadable);
+      close();
+    });
+
+    t.test(`${kind}: R3 a wish to read is answered once, and can be taken back`, async (t) => {
+      const { owner, socket, peer, close } = await pair();
+      socket.wantRead();
+      socket.wantRead();
+      peer.write('a');
+      await until(() => owner.readable === 1);
+      t.equal(String(socket.read()), 'a');
+      socket.wantRead();
+      socket.unwantRead();
+      socket.unwantRead();
+      peer.write('b');
+      await until(() => socket.isReadable);
+      t.equal(owner.readable, 1, 'nobody was told of what nobody asked for');
+      t.equal(String(socket.read()), 'b');
+      close();
+    });
+
+    t.test(`${kind}: R4 a peer that sends to nobody is stopped by its own window`, async (t) => {
+      const { socket, peer, close } = await pair();
+      const piece = Buffer.alloc(65_536);
+      let offered = 0;
+      const before = process.memoryUsage().arrayBuffers;
+      for (let isFull = false; !isFull && offered < 256 * 65_536; offered += piece.byteLength) {
+        isFull = !peer.write(piece) && !(await drained(peer));
+      }
+      t.ok(offered < 256 * 65_536, `it could send only ${offered} bytes`);
+      t.ok(process.memoryUsage().arrayBuffers - before < 4_000_000, 'our side holds a few chunks');
+      t.equal(socket.writeError, undefined);
+      close();
+    });
+
+    t.test(`${kind}: R5 what is written in a turn arrives in order and is counted`, async (t) => {
+      const { owner, socket, peer, close } = await pair();
+      const big = Buffer.alloc(300_000, 'b');
+      socket.write(Buffer.from('one '), true);
+      socket.write(Buffer.from('two '), false);
+      socket.write(big, false);
+      socket.write(Buffer.alloc(0), true);
+      socket.write(Buffer.alloc(100_000, 'c'), true);
+      socket.write(Buffer.from('end'), true);
+      t.equal(socket.written, 400_011);
+      t.equal(owner.sent, 0, 'nobody is called back inside the call');
+      socket.end();
+      const all = await readAll(peer);
+      t.equal(all.byteLength, 400_011);
+      t.ok(
+        all.equals(
+          Buffer.concat([Buffer.from('one two '), big, Buffer.alloc(100_000, 'c'), Buffer.from('end')]),
+        ),
+      );
+      await until(() => socket.sent === socket.written);
+      t.ok(owner.sent >= 1);
+      close();
+    });
+
+    t.test(`${kind}: R5 keep copies what is borrowed: its owner may change it`, async (t) => {
+      const { socket, peer, close } = await pair();
+      const borrowed = Buffer.alloc(8_000_000, 'x');
+      socket.write(borrowed, false);
+      socket.flush();
+      socket.keep();
+      borrowed.fill('y');
+      socket.end();
+      const all = await readAll(peer);
+      t.equal(all.byteLength, borrowed.byteLength);
+      t.notOk(all.includes('y'));
+      close();
+    });
+
+    t.test(`${kind}: R7 end closes one direction, reads go on`, async (t) => {
+      const { owner, socket, peer, close } = await pair();
+      socket.write(Buffer.from('bye'), true);
+      socket.end();
+      socket.end();
+      t.equal(String(await readAll(peer)), 'bye');
+      peer.end('still here');
+      t.equal(String(await owner.nextBytes(10)), 'still here');
+      t.equal(await owner.next(), null);
+      close();
+    });
+
+    t.test(`${kind}: R7 after a reset nothing is called back`, async (t) => {
+      const { owner, socket, peer, server } = await pair();
+      socket.wantRead();
+      socket.write(Buffer.alloc(10_000_000), true);
+      const closed = new Promise((resolve) => peer.once('close', resolve));
+      peer.resume();
+      const error = once(peer, 'error').then(([cause]) => (cause as NodeJS.ErrnoException).code);
+      socket.reset();
+      socket.reset();
+      socket.wantRead();
+      socket.write(Buffer.from('late'), true);
+      if (kind === 'TCP') t.equal(await error, 'ECONNRESET');
+      peer.end();
+      await closed;
+      t.equal(owner.readable + owner.sent, 0);
+      t.equal(socket.written, socket.sent);
+      server.listener.close();
+    });
+
+    t.test(`${kind}: addresses tell both ends`, async (t) => {
+      const { socket, peer, server, close } = await pair();
+      if (kind === 'TCP') {
+        t.equal(socket.remoteAddress.port, peer.localPort);
+        t.equal(socket.remoteAddress.host, '127.0.0.1');
+        t.equal(socket.localAddress.port, server.listener.address.port);
+      } else {
+        t.equal(socket.localAddress.path, server.listener.address.path);
+      }
+      close();
+    });
+
+    t.test(`${kind}: a connection that was dialled reads and writes`, async (t) => {
+      const server = await Server.on(
+        reactor,
+        kind === 'TCP' ? anyPort : { host: '', port: 0, path: socketPath() },
+      );
+      server.listener.want();
+      const socket = await dialled(reactor, server.listener.address);
+      const owner = new Owner(socket);
+      let accepted: Socket | undefined;
+      await until(() => (accepted = server.listener.take()) !== undefined);
+      const other = new Owner(accepted!);
+      socket.write(Buffer.from('ping'), true);
+      t.equal(String(await other.nextBytes(4)), 'ping');
+      accepted!.write(Buffer.from('pong'), true);
+      accepted!.end();
+      t.equal(String(await owner.nextBytes(4)), 'pong');
+      t.equal(await owner.next(), null);
+      socket.setNoDelay(false);
+      socket.setKeepAlive(1000);
+      socket.setKeepAlive(0);
+      socket.reset();
+      accepted!.reset();
+      server.listener.close();
+    });
+  }
+
+  t.test('R6 a write that fails is sticky, and what was not sent is dropped', async (t) => {
+    const server = await Server.on(reactor);
+    const { owner, peer } = await server.pair();
+    peer.resetAndDestroy();
+    await until(() => {
+      owner.socket.write(Buffer.from('into the void'), true);
+      return owner.socket.writeError !== undefined;
+    }, 'the error');
+    const { code } = owner.socket.writeError as NodeJS.ErrnoException;
+    t.ok(code === 'EPIPE' || code === 'ECONNRESET', `code ${code}`);
+    const { written } = owner.socket;
+    owner.socket.write(Buffer.from('more'), true);
+    t.equal(owner.socket.written, written);
+    t.ok(owner.sent >= 1);
+    owner.socket.reset();
+    server.listener.close();
+  });
+
+  t.test('R2 a reset is an error, after the bytes before it, and stays one', async (t) => {
+    const server = await Server.on(reactor);
+    const { owner, peer } = await server.pair();
+    peer.write('last words');
+    t.equal(String(await owner.nextBytes(10)), 'last words');
+    peer.resetAndDestroy();
+    await t.rejects(owner.next(), { code: 'ECONNRESET', syscall: 'read' });
+    t.throws(() => owner.socket.read(), { code: 'ECONNRESET' });
+    owner.socket.reset();
+    server.listener.close();
+  });
+
+  t.test('R9 what exceeds maxConnections is refused, counted and reported', async (t) => {
+    const server = await Server.on(reactor, anyPort, { maxConnections: 2 });
+    const peers: net.Socket[] = [];
+    for (let index = 0; index < 4; index++) peers.push(startConnect(server.listener.address));
+    await until(() => server.listener.dropped === 2, 'two refusals');
+    t.equal(server.errors.length, 2);
+    t.match(server.errors[0], { code: 'ERR_LIMIT', syscall: 'accept' });
+    for (const peer of peers) peer.destroy();
+    server.listener.close();
+    server.listener.close();
+  });
+
+  t.test('R9 a wish for connections is answered once, and can be taken back', async (t) => {
+    const server = await Server.on(reactor);
+    server.listener.want();
+    server.listener.want();
+    server.listener.unwant();
+    server.listener.unwant();
+    const peer = await connect(server.listener.address);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    t.equal(server.connections, 0);
+    server.listener.close();
+    peer.destroy();
+  });
+
+  t.test('closing a listener resets the connections that nobody took', async (t) => {
+    const server = await Server.on(reactor);
+    const peer = await connect(server.listener.address);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const closed = new Promise((resolve) => peer.once('close', resolve));
+    server.listener.close();
+    await closed;
+    t.equal(server.listener.take(), undefined);
+  });
+
+  t.test('closing a listener before it is bound calls nobody back', async (t) => {
+    const server = new Server(reactor, anyPort);
+    server.listener.close();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    t.notOk(server.listening);
+    t.equal(server.listenError, undefined);
+  });
+
+  t.test('an address in use is an error of listening', async (t) => {
+    const first = await Server.on(reactor);
+    const second = new Server(reactor, first.listener.address);
+    await until(() => second.listenError !== undefined);
+    t.match(second.listenError, { code: 'EADDRINUSE', syscall: 'listen' });
+    second.listener.close();
+    first.listener.close();
+  });
+
+  t.test('nobody there is an error of connecting', async (t) => {
+    const server = await listenPlain(() => {});
+    const port = portOf(server);
+    server.close();
+    await t.rejects(dialled(reactor, { host: '127.0.0.1', port, path: '' }), {
+      code: 'ECONNREFUSED',
+      syscall: 'connect',
+    });
+    await t.rejects(dialled(reactor, { host: '', port: 0, path: socketPath() }), { code: 'ENOENT' });
+  });
+
+  t.test('an attempt that was ended calls nobody back', async (t) => {
+    const server = await listenPlain((socket) => socket.destroy());
+    let calls = 0;
+    const end = reactor.connect(
+      { host: '127.0.0.1', port: portOf(server), path: '' },
+      { onConnect: () => calls++, onConnectError: () => calls++ },
+    );
+    end();
+    end();
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    t.equal(calls, 0);
+    server.close();
+  });
+}
+
+function dialled(reactor: Reactor, endpoint: Endpoint): Promise<Socket> {
+  return new Promise((onConnect, onConnectError) => reactor.connect(endpoint, { onConnect, onConnectError }));
+}
+
+/** False if the socket could not get rid of what was written in time. */
+function drained(socket: net.Socket): Promise<boolean> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(false), 200);
+    socket.once('drain', () => {
+      clearTimeout(timer);
+      resolve(true);
+    });
+  });
+}

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Packs the package, installs it into an empty project as a user would, without install scripts, and has
+# a TypeScript server and a plain JavaScript one answer a client. The compiler and the types of Node are
+# those of this repository.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../../.." && pwd)
+project=$(mktemp -d)
+trap 'rm -rf "$project"' EXIT
+
+(cd "$root" && npm pack --silent --pack-destination "$project" >/dev/null)
+cp "$here"/server.ts "$here"/server.mjs "$project"
+cd "$project"
+echo '{ "name": "first-server", "private": true, "type": "module" }' >package.json
+npm install --ignore-scripts --no-audit --no-fund ./skein-*.tgz
+node "$root/node_modules/typescript/bin/tsc" server.ts --outDir out --target es2022 --module nodenext \
+  --moduleResolution nodenext --strict --skipLibCheck false --types node \
+  --typeRoots "$root/node_modules/@types"
+node "$here/client.mjs" out/server.js
+echo 'TypeScript: hello echoed'
+node "$here/client.mjs" server.mjs
+echo 'JavaScript: hello echoed'

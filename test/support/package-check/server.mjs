@@ -1,0 +1,11 @@
+// A user's first server, in plain JavaScript, against the packed package.
+
+import { run, serve } from 'skein';
+
+function* echo(conn) {
+  for (let data; (data = yield* conn.read()) !== null;) yield* conn.write(data);
+}
+
+const stop = new AbortController();
+process.once('SIGTERM', () => stop.abort());
+await run(() => serve(0, echo, { signal: stop.signal, onListening: (address) => console.log(`${address}`) }));

@@ -1,0 +1,46 @@
+// A skein connection and a plain socket at its other end, for tests inside of a coroutine.
+
+import type net from 'node:net';
+import { type Acceptor, type AddressLike, type Co, type Connection, listen } from '../../lib/index.ts';
+import { PromiseOperation } from '../../scheduler/yieldable.ts';
+import { connect } from './peers.ts';
+
+export interface Pair {
+  acceptor: Acceptor;
+  conn: Connection;
+  peer: net.Socket;
+}
+
+/** Waits for a promise. */
+export function wait<T>(promise: Promise<T>): PromiseOperation<T> {
+  return new PromiseOperation(promise);
+}
+
+export function* pair(address: AddressLike = 0): Co<Pair> {
+  const acceptor = yield* listen(address);
+  const connecting = connect(acceptor.address);
+  const conn = yield* acceptor.accept();
+  return { acceptor, conn, peer: yield* wait(connecting) };
+}
+
+/** Runs a body with a pair, and leaves nothing open. */
+export function* withPair<T>(body: (pair: Pair) => Co<T>, address?: AddressLike): Co<T> {
+  const made = yield* pair(address);
+  try {
+    return yield* body(made);
+  } finally {
+    made.conn.reset();
+    made.acceptor.close();
+    made.peer.destroy();
+  }
+}
+
+/** The error that a body throws. */
+export function* failure(body: () => Co<unknown>): Co<NodeJS.ErrnoException> {
+  try {
+    yield* body();
+  } catch (error) {
+    return error as NodeJS.ErrnoException;
+  }
+  throw new Error('expected an error, none came');
+}

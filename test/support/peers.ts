@@ -1,0 +1,59 @@
+// Peers that speak plain node:net, so that what is tested is met by something that is not itself.
+
+import { once } from 'node:events';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+let paths = 0;
+
+/** A path for a Unix socket that nobody else uses. */
+export function socketPath(): string {
+  return join(tmpdir(), `skein-test-${process.pid}-${++paths}.sock`);
+}
+
+/** A client that connects; its errors are no test's concern unless it looks for them. */
+export function startConnect(to: { port: number; path?: string }): net.Socket {
+  const target = to.path ? { path: to.path } : { port: to.port, host: '127.0.0.1' };
+  const socket = net.connect({ ...target, allowHalfOpen: true });
+  socket.on('error', () => {});
+  return socket;
+}
+
+/** A client that is connected. */
+export async function connect(to: { port: number; path?: string }): Promise<net.Socket> {
+  const socket = startConnect(to);
+  await once(socket, 'connect');
+  return socket;
+}
+
+/** A server that gives its connections to `onSocket`; closed by the test. */
+export async function listenPlain(onSocket: (socket: net.Socket) => void): Promise<net.Server> {
+  const server = net.createServer({ allowHalfOpen: true }, (socket) => {
+    socket.on('error', () => {});
+    onSocket(socket);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return server;
+}
+
+export function portOf(server: net.Server): number {
+  return (server.address() as net.AddressInfo).port;
+}
+
+/** All that a socket sends until its end. */
+export async function readAll(socket: net.Socket): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of socket.iterator({ destroyOnReturn: false })) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+}
+
+/** Waits until a condition holds; fails after a time that no machine needs. */
+export async function until(condition: () => boolean, what = 'the condition'): Promise<void> {
+  const deadline = Date.now() + 10_000;
+  while (!condition()) {
+    if (Date.now() > deadline) throw new Error(`waited in vain for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
