@@ -2,7 +2,7 @@
 // first served; nothing is accepted while nobody asks, as far as the reactor can help it (N10).
 
 import { ClosedError } from '../scheduler/errors.ts';
-import { FIRED, Operation } from '../scheduler/operation.ts';
+import { FIRED, Leaf, type Operation } from '../scheduler/operation.ts';
 import { QueuedOperation, WaitQueue } from '../scheduler/wait-queue.ts';
 import { Address, type AddressLike } from './address.ts';
 import { Connection } from './connection.ts';
@@ -214,7 +214,7 @@ class AcceptOperation extends QueuedOperation<Connection> {
   }
 }
 
-class ListenOperation extends Operation<Acceptor> {
+class ListenOperation extends Leaf<Acceptor> {
   /** @internal */ declare address: AddressLike | Address;
   /** @internal */ declare options: ListenOptions | undefined;
   /** @internal */ declare acceptor: Acceptor | null;

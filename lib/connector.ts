@@ -1,7 +1,7 @@
 // Outgoing connections: an attempt that can be cancelled and has a deadline.
 
 import { TimeoutError } from '../scheduler/errors.ts';
-import { FIRED, Operation } from '../scheduler/operation.ts';
+import { FIRED, Leaf, type Operation } from '../scheduler/operation.ts';
 import { currentScheduler } from '../scheduler/run.ts';
 import { Timer } from '../scheduler/timers.ts';
 import { Address, type AddressLike } from './address.ts';
@@ -80,7 +80,7 @@ export class Connector {
   }
 }
 
-class DialOperation extends Operation<Connection> {
+class DialOperation extends Leaf<Connection> {
   /** @internal */ declare connector: Connector;
   /** @internal */ declare end: (() => void) | null;
 

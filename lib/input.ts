@@ -3,7 +3,7 @@
 // arrived for a reader that was cancelled are there for the next one.
 
 import { BusyError } from '../scheduler/errors.ts';
-import { Operation } from '../scheduler/operation.ts';
+import { Leaf } from '../scheduler/operation.ts';
 import type { Connection } from './connection.ts';
 import { checkCallback, guarded } from './io-error.ts';
 
@@ -13,7 +13,7 @@ export interface Reader {
   onReadable(): void;
 }
 
-abstract class InputOperation<T> extends Operation<T> implements Reader {
+abstract class InputOperation<T> extends Leaf<T> implements Reader {
   /** @internal */ declare conn: Connection;
   /** @internal Created by `read()` and not performed yet. */
   declare isNew: boolean;

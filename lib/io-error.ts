@@ -3,7 +3,7 @@
 
 import { core } from '../scheduler/core.ts';
 import { inWords } from '../scheduler/errors.ts';
-import { Operation } from '../scheduler/operation.ts';
+import { Leaf } from '../scheduler/operation.ts';
 import type { Address } from './address.ts';
 
 /** An error that names who was spoken to, made where the coroutine waits, from what the system said. */
@@ -11,7 +11,7 @@ export function ioError(cause: Error, action: string, address: Address): NodeJS.
   const { code, syscall, errno } = cause as NodeJS.ErrnoException;
   const error: NodeJS.ErrnoException = new Error(`${action}: ${cause.message}`, { cause });
   // Ten frames are few: they should be the user's, from the line that waited, not ours.
-  if (core.current !== null) Error.captureStackTrace(error, Operation.prototype.next);
+  if (core.current !== null) Error.captureStackTrace(error, Leaf.prototype.next);
   return Object.assign(
     error,
     code === undefined ? {} : { code },

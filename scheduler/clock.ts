@@ -65,6 +65,7 @@ export class VirtualClock implements Clock {
   setAlarm(deadline: number, onAlarm: () => void): void {
     // Set anew after every turn, so the jump comes only after a round of the loop without one.
     this.clearAlarm();
+    if (deadline === Infinity) return;
     this.#jump = setImmediate(() => {
       this.#jump = null;
       this.#now = Math.max(this.#now, deadline);

@@ -3,16 +3,16 @@
 // they stand in one flat object; only operation.ts and scheduler.ts write them.
 
 import type { Coroutine } from './coroutine.ts';
-import type { Operation } from './operation.ts';
+import type { Leaf } from './operation.ts';
 
 interface Registers {
   /** The coroutine whose generator is being resumed; null outside of every coroutine. */
   current: Coroutine<unknown> | null;
   /** The operation that returned the suspended result last: whoever received it attaches itself here. */
-  last: Operation<unknown> | null;
-  /** Operations that the running coroutine may still perform in a row. */
+  last: Leaf<unknown> | null;
+  /** Leafs that the running coroutine may still perform in a row. */
   streak: number;
-  /** Operations and resumes until the clock is read again. */
+  /** Leafs and resumes until the clock is read again. */
   untilClock: number;
 }
 

@@ -3,7 +3,7 @@
 
 import type { Scheduler } from './scheduler.ts';
 import { JoinOperation } from './join.ts';
-import { ARMED, type Body, type Co, type Operation } from './operation.ts';
+import { ARMED, type Body, type Co, type Leaf, type Operation } from './operation.ts';
 import { Scope } from './scope.ts';
 import type { WaitQueue } from './wait-queue.ts';
 
@@ -55,9 +55,9 @@ export class Coroutine<T> extends Scope {
   /** @internal The innermost scope that is open in this coroutine: itself, unless `scope` opened another. */
   declare scope: Scope;
   /** @internal What it waits for, once armed. */
-  declare op: Operation<unknown> | null;
+  declare op: Leaf<unknown> | null;
   /** @internal What a bare `yield` waits for, performed beside the generator. */
-  declare bare: Operation<unknown> | null;
+  declare bare: Leaf<unknown> | null;
   /** @internal */ declare joiners: WaitQueue<JoinOperation<unknown>> | null;
   /** @internal The link of the ready queue. */
   declare nextReady: Coroutine<unknown> | null;

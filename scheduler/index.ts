@@ -3,7 +3,7 @@
 export { type Clock, RealClock, VirtualClock } from './clock.ts';
 export { Coroutine, type CoroutineState, type SpawnOptions } from './coroutine.ts';
 export { BusyError, CancelledError, ClosedError, DeadlockError, TimeoutError } from './errors.ts';
-export { type Body, type Co, Operation, type Suspension } from './operation.ts';
+export type { Body, Co, Operation, Suspension } from './operation.ts';
 export { current, run, spawn } from './run.ts';
 export { type RunOptions, Scheduler } from './scheduler.ts';
 export { scope, Scope } from './scope.ts';

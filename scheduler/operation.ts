@@ -1,4 +1,4 @@
-// The one trap: every suspension of every coroutine passes through `Operation.next`. A leaf is its own
+// The one trap: every suspension of every coroutine passes through `Leaf.next`. A leaf is its own
 // iterator; when ready it returns without suspending and without allocating, otherwise it arms itself
 // and returns SUSPENDED, not knowing who waits: whoever receives that result attaches itself to
 // `core.last`. Invariants: an armed operation is woken or disarmed exactly once; what has arrived is
@@ -92,7 +92,20 @@ export function takeNotedStack(): string | undefined {
  * });
  * ```
  */
-export abstract class Operation<T> {
+export interface Operation<T> {
+  [Symbol.iterator](): Iterator<Suspension, T, unknown>;
+  next(sent?: unknown): IteratorResult<Suspension, T>;
+  /** Ends the wait, as `generator.throw` on the coroutine asks. */
+  throw(error: unknown): IteratorResult<Suspension, T>;
+  /** Ends the wait, as `generator.return` on the coroutine asks. */
+  return(value: T): IteratorResult<Suspension, T>;
+}
+
+/**
+ * The base of every leaf operation. Users see `Operation`: a member that a generator lacks would end
+ * TypeScript's inference from `return yield* suspend(…)`.
+ */
+export abstract class Leaf<T> implements Operation<T> {
   /** @internal */ declare state: number;
   /** @internal Set by whoever received SUSPENDED; kept until the result is taken. */
   declare waiter: Waiter | null;
@@ -131,20 +144,18 @@ export abstract class Operation<T> {
     return take(this);
   }
 
-  /** Ends the wait, as `generator.throw` on the coroutine asks. */
   throw(error: unknown): IteratorResult<Suspension, T> {
     this.cancel();
     throw error;
   }
 
-  /** Ends the wait, as `generator.return` on the coroutine asks. */
   return(value: T): IteratorResult<Suspension, T> {
     this.cancel();
     return { done: true, value };
   }
 
-  /** @internal The result has arrived. Not `T`: a parameter of it would end TypeScript's inference of T. */
-  fire(value?: unknown): void {
+  /** @internal The result has arrived. */
+  fire(value: T): void {
     settle(this, FIRED, value);
   }
 
@@ -189,14 +200,14 @@ export abstract class Operation<T> {
 
 // Plain functions, not private methods: those would put a brand on each operation that is made.
 
-function settle(operation: Operation<unknown>, state: number, value: unknown): void {
+function settle(operation: Leaf<unknown>, state: number, value: unknown): void {
   if (operation.state !== ARMED) return;
   operation.state = state;
   operation.value = value;
   operation.waiter?.wake();
 }
 
-function park<T>(operation: Operation<T>): IteratorResult<Suspension, T> {
+function park<T>(operation: Leaf<T>): IteratorResult<Suspension, T> {
   operation.state = ARMED;
   operation.arm();
   // Arming runs user code in `suspend`, which may have had its answer on the spot.
@@ -207,7 +218,7 @@ function park<T>(operation: Operation<T>): IteratorResult<Suspension, T> {
 }
 
 /** Takes what has arrived. A cancellation that came later does not count, unless there is nothing (C6). */
-function take<T>(operation: Operation<T>): IteratorResult<Suspension, T> {
+function take<T>(operation: Leaf<T>): IteratorResult<Suspension, T> {
   operation.waiter = null;
   if (operation.state === FIRED) return operation.finish();
   if (operation.state === FAILED) {
@@ -223,17 +234,19 @@ function take<T>(operation: Operation<T>): IteratorResult<Suspension, T> {
 }
 
 /** Throws in a cancelled scope (C5); true when the coroutine must go to the back of the queue first (S3). */
-function mustGiveWay(operation: Operation<unknown>): boolean {
+function mustGiveWay(operation: Leaf<unknown>): boolean {
   const { current } = core;
   if (current === null) return false;
   if (current.scope.isCancelled) current.scope.throwIfCancelled();
-  if (--core.streak > 0 && --core.untilClock > 0) return false;
-  if (core.streak > 0 && !current.scheduler.isTurnSpent()) return false;
+  if (--core.streak >= 0 && --core.untilClock > 0) return false;
+  // Below zero it was told to give way and was resumed by somebody else, as in `[...operation]`.
+  if (core.streak < -1) return false;
+  if (core.streak >= 0 && !current.scheduler.isTurnSpent()) return false;
   core.last = operation;
   return true;
 }
 
-function note<T>(operation: Operation<T>): IteratorResult<Suspension, T> {
+function note<T>(operation: Leaf<T>): IteratorResult<Suspension, T> {
   const limit = Error.stackTraceLimit;
   Error.stackTraceLimit = Infinity;
   noted = new Error(operation.describe()).stack;

@@ -14,7 +14,8 @@ export function stackOf(coroutine: Coroutine<unknown>): string[] {
   if (coroutine.op === null || coroutine.bare !== null || generator === null) return [];
   generator.next(PROBE);
   const lines = (takeNotedStack() ?? '').split('\n').map((line) => line.trim());
-  const from = lines.findLastIndex((line) => /\bnote \(|Operation\.next\b/.test(line)) + 1;
-  const to = lines.findIndex((line) => /\bstackOf \(/.test(line));
+  // Our own frames are the first two, `note` and the leaf's `next`, and the last `stackOf` and below.
+  const from = lines.findIndex((line) => line.startsWith('at note (')) + 2;
+  const to = lines.findLastIndex((line) => line.startsWith('at stackOf ('));
   return lines.slice(from, to).filter((line) => !line.endsWith('.next (<anonymous>)'));
 }

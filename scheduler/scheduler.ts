@@ -165,6 +165,8 @@ export class Scheduler {
         operation.waiter = coroutine;
         coroutine.op = operation;
         coroutine.state = 'suspended';
+        // Arming may have run user code that cancelled this very scope.
+        if (coroutine.scope.isCancelled) coroutine.interrupt();
       } else {
         this.ready(coroutine);
       }

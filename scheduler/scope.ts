@@ -7,7 +7,7 @@
 import { core } from './core.ts';
 import type { Coroutine, SpawnOptions } from './coroutine.ts';
 import { CancelledError, ClosedError } from './errors.ts';
-import { ARMED, type Body, type Co, Operation } from './operation.ts';
+import { ARMED, type Body, type Co, Leaf, type Operation } from './operation.ts';
 
 /** The body runs. */
 const OPEN = 0;
@@ -51,7 +51,7 @@ export class Scope {
   declare value: unknown;
   /** @internal */ declare cutOff: boolean;
   /** @internal What the owner waits with for its children; null in a coroutine's own scope. */
-  declare drain: Operation<void> | null;
+  declare drain: Leaf<void> | null;
 
   /** @internal */
   constructor(parent: Scope | null) {
@@ -162,7 +162,10 @@ export class Scope {
   error(): unknown {
     const errors = this.errors ?? [];
     if (errors.length === 1) return errors[0];
-    return new AggregateError(errors, `${errors.length} coroutines of one scope failed`);
+    const aggregate = new AggregateError(errors, `${errors.length} coroutines of one scope failed`);
+    // One for all who ask, so that whoever catches and throws it again adds nothing new.
+    if (this.phase === ENDED) this.errors = [aggregate];
+    return aggregate;
   }
 
   /** @internal An error that came from inside: the whole scope is cancelled by it (C2). */
@@ -207,8 +210,9 @@ function markTree(root: Scope, reason: unknown): Coroutine<unknown>[] | null {
 
 /** Where a coroutine stands while it waits for its children: this wait cannot be cancelled (C1). */
 const waitingForChildren = new Scope(null);
+waitingForChildren.phase = ENDED;
 
-class DrainOperation extends Operation<void> {
+class DrainOperation extends Leaf<void> {
   declare target: Scope;
   constructor(target: Scope) {
     super();

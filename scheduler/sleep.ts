@@ -2,11 +2,11 @@
 
 import { core } from './core.ts';
 import { inWords } from './errors.ts';
-import { FIRED, IDLE, Operation, SUSPENDED, type Suspension } from './operation.ts';
+import { FIRED, IDLE, Leaf, type Operation, SUSPENDED, type Suspension } from './operation.ts';
 import { currentScheduler } from './run.ts';
 import type { Timed, Timers } from './timers.ts';
 
-class SleepOperation extends Operation<void> implements Timed {
+class SleepOperation extends Leaf<void> implements Timed {
   declare sequence: number;
   declare due: number;
   declare isAbsolute: boolean;
@@ -65,7 +65,7 @@ export function sleep(ms: number): Operation<void> {
   return new SleepOperation(ms);
 }
 
-class PauseOperation extends Operation<void> {
+class PauseOperation extends Leaf<void> {
   poll(): boolean {
     return false;
   }
@@ -82,7 +82,7 @@ class PauseOperation extends Operation<void> {
     if (this.state !== IDLE || sent !== undefined || core.current === null) return super.next(sent);
     core.current.scope.throwIfCancelled();
     this.state = FIRED;
-    core.last = this as Operation<unknown>;
+    core.last = this as Leaf<unknown>;
     return SUSPENDED;
   }
 }

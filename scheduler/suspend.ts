@@ -1,11 +1,11 @@
 // From callbacks to coroutines, in one function.
 
-import { ARMED, Operation } from './operation.ts';
+import { ARMED, Leaf, type Operation } from './operation.ts';
 
 type Resume<T> = (error?: unknown, value?: T) => void;
 type Start<T> = (resume: Resume<T>) => unknown;
 
-class SuspendOperation<T> extends Operation<T> {
+export class SuspendOperation<T> extends Leaf<T> {
   declare start: Start<T>;
   declare hook: (() => void) | null;
   /** Counts the performances, so that a `resume` of an earlier one is without effect. */

@@ -3,10 +3,10 @@
 //
 //   first ──► op ◄──► op ◄──► op ◄── last
 
-import { Operation } from './operation.ts';
+import { Leaf } from './operation.ts';
 
 /** An operation that can stand in one queue at a time. */
-export abstract class QueuedOperation<T> extends Operation<T> {
+export abstract class QueuedOperation<T> extends Leaf<T> {
   /** @internal Where it stands; null in no queue. */
   declare queue: object | null;
   /** @internal */ declare ahead: QueuedOperation<unknown> | null;

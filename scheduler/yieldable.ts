@@ -4,8 +4,9 @@
 
 import type { Coroutine } from './coroutine.ts';
 import { inWords } from './errors.ts';
-import { ARMED, type Co, Operation, SUSPENDED } from './operation.ts';
-import { suspend } from './suspend.ts';
+import { JoinOperation } from './join.ts';
+import { ARMED, type Co, Leaf, type Operation, SUSPENDED } from './operation.ts';
+import { SuspendOperation } from './suspend.ts';
 
 type Thunk = (callback: (error?: any, ...values: any[]) => void) => unknown;
 
@@ -20,7 +21,7 @@ export type Yieldable =
   | { readonly [key: string]: unknown };
 
 /** Waits for a promise; the promise itself goes on if the wait is cancelled. */
-export class PromiseOperation<T> extends Operation<T> {
+export class PromiseOperation<T> extends Leaf<T> {
   /** @internal */ declare promise: PromiseLike<T>;
   /** @internal Counts the performances: a promise cannot be unsubscribed from. */
   declare round: number;
@@ -29,6 +30,8 @@ export class PromiseOperation<T> extends Operation<T> {
     super();
     this.promise = promise;
     this.round = 0;
+    // Subscribed to only when it is performed; until then a rejection must not end the process.
+    if (promise instanceof Promise) promise.catch(() => {});
   }
 
   poll(): boolean {
@@ -57,7 +60,12 @@ export function beginYielded(
   coroutine: Coroutine<unknown>,
   value: unknown,
 ): IteratorResult<unknown, unknown> {
-  const operation = toOperation(coroutine, value);
+  let operation: Leaf<unknown> | undefined;
+  try {
+    operation = toOperation(coroutine, value);
+  } catch (error) {
+    return coroutine.generator!.throw(error);
+  }
   if (operation === undefined) {
     return coroutine.generator!.throw(
       new TypeError(
@@ -85,12 +93,12 @@ export function stepYielded(coroutine: Coroutine<unknown>): IteratorResult<unkno
   return generator.next(result.value);
 }
 
-function toOperation(coroutine: Coroutine<unknown>, value: unknown): Operation<unknown> | undefined {
-  if (value instanceof Operation) return value;
+function toOperation(coroutine: Coroutine<unknown>, value: unknown): Leaf<unknown> | undefined {
+  if (value instanceof Leaf) return value;
   if (isPromise(value)) return new PromiseOperation(value);
   if (isGeneratorFunction(value)) return toOperation(coroutine, value());
   if (typeof value === 'function') return thunk(value as Thunk);
-  if (isGenerator(value)) return spawnIsolated(coroutine, value).join();
+  if (isGenerator(value)) return new JoinOperation(spawnIsolated(coroutine, value));
   if (Array.isArray(value)) {
     return new PromiseOperation(Promise.all(value.map((item: unknown) => toPromise(coroutine, item))));
   }
@@ -128,7 +136,7 @@ export function observe<T>(
   onValue: (value: T) => void,
   onError: (error: unknown) => void,
 ): void {
-  const join = coroutine.join();
+  const join = new JoinOperation(coroutine);
   join.state = ARMED;
   join.arm();
   join.waiter = {
@@ -146,9 +154,11 @@ export function observe<T>(
 }
 
 /** Several values given to a thunk's callback become an array. */
-function thunk(start: Thunk): Operation<unknown> {
-  return suspend((resume) => {
-    start((error?: unknown, ...values: unknown[]) => resume(error, values.length > 1 ? values : values[0]));
+function thunk(start: Thunk): Leaf<unknown> {
+  return new SuspendOperation((resume) => {
+    start((error?: unknown, ...values: unknown[]) =>
+      resume(error || null, values.length > 1 ? values : values[0]),
+    );
   });
 }
 

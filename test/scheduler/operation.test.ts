@@ -6,20 +6,21 @@ import {
   type Co,
   type Coroutine,
   current,
-  Operation,
+  type Operation,
   pause,
   run,
   sleep,
   spawn,
   suspend,
 } from '../../scheduler/index.ts';
+import { Leaf } from '../../scheduler/operation.ts';
 import { stackOf } from '../../scheduler/probe.ts';
 import { forever, rejectionOf, thrownBy, virtually } from './virtual.ts';
 
 type Resume<T> = (error?: unknown, value?: T) => void;
 
 /** A leaf with the least there is, which is ready when its box is full. */
-class Take extends Operation<number> {
+class Take extends Leaf<number> {
   box: number[] = [];
   log: string[] = [];
   poll(): boolean {
@@ -270,7 +271,7 @@ t.test('I1 every leaf describes its wait', async (t) => {
     for (const [make, words] of cases) {
       const child = spawn(
         function* () {
-          return make().describe();
+          return (make() as Leaf<unknown>).describe();
         },
         { name: 'self' },
       );

@@ -3,13 +3,13 @@ import {
   CancelledError,
   type Co,
   current,
-  Operation,
   pause,
   run,
   sleep,
   spawn,
   suspend,
 } from '../../scheduler/index.ts';
+import { Leaf } from '../../scheduler/operation.ts';
 import { forever, virtually } from './virtual.ts';
 
 /** Collects unhandled rejections until the test is over. */
@@ -323,7 +323,7 @@ t.test('S6 a promise that is yielded is never an unhandled rejection, though one
 
 t.test('a bare yield waits in the order of the ready queue', async (t) => {
   const log: string[] = [];
-  class Ready extends Operation<string> {
+  class Ready extends Leaf<string> {
     poll(): boolean {
       this.value = 'value';
       return true;

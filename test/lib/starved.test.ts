@@ -1,0 +1,149 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import net from 'node:net';
+import t from 'tap';
+import { connect, readAll, until } from '../support/peers.ts';
+
+/** Runs a program in a process of its own, behind a shell's `ulimit`; gives its lines as they come. */
+function runProgram(program: string, limits = 'true') {
+  const args = [
+    '--import',
+    'tsx',
+    '--conditions=skein-source',
+    '--expose-gc',
+    '--input-type=module',
+    '-e',
+    program,
+  ];
+  const child = spawn('bash', ['-c', `${limits} && exec "$@"`, 'bash', process.execPath, ...args], {
+    env: { ...process.env, NODE_V8_COVERAGE: undefined, NODE_OPTIONS: '' },
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const lines: string[] = [];
+  child.stdout.on('data', (data) => lines.push(...String(data).split('\n').filter(Boolean)));
+  return { child, lines };
+}
+
+const hasLimits = spawnSync('bash', ['-c', 'ulimit -n 64']).status === 0;
+
+t.test('N10 200 clients under 64 descriptors are served or refused', { skip: !hasLimits }, async (t) => {
+  const { child, lines } = runProgram(
+    `
+    import { run, serve } from 'skein';
+    let clients = 0, refused = 0;
+    await run(() => serve(0, function* (conn) {
+      clients++;
+      try {
+        for (let data; (data = yield* conn.read()) !== null; ) yield* conn.write(data);
+      } finally {
+        clients--;
+      }
+    }, {
+      onListening: ({ port }) => console.log(port),
+      onError: (error, conn) => { if (conn === undefined && error.code === 'ERR_LIMIT') refused++; },
+    }));
+    `.replace(
+      'let clients',
+      "process.stdin.on('data', () => console.log(`${clients} ${refused}`)); let clients",
+    ),
+    'ulimit -n 64',
+  );
+  await until(() => lines.length === 1, 'the port');
+  const port = Number(lines[0]);
+  const served: net.Socket[] = [];
+  let refused = 0;
+  await Promise.all(
+    Array.from({ length: 200 }, async () => {
+      const socket = net.connect(port, '127.0.0.1');
+      const ended = new Promise<false>((resolve) => socket.once('close', () => resolve(false)));
+      socket.on('error', () => {});
+      socket.write('x');
+      if (await Promise.race([once(socket, 'data').catch(() => false), ended])) served.push(socket);
+      else refused++;
+    }),
+  );
+  t.ok(served.length >= 10, `${served.length} are served`);
+  t.equal(refused, 200 - served.length, 'each of the others was told');
+  child.stdin.write('?');
+  await until(() => lines.length === 2, 'the count');
+  t.equal(lines[1], `${served.length} ${refused}`, 'the server counts the same');
+  // Those it has go on, and new ones come in once descriptors are free.
+  for (const socket of served) {
+    socket.write('y');
+    t.equal(String((await once(socket, 'data'))[0]), 'y');
+  }
+  for (const socket of served) socket.end();
+  const started = Date.now();
+  for (;;) {
+    const socket = net.connect(port, '127.0.0.1');
+    socket.on('error', () => {});
+    const closed = once(socket, 'close').then(() => false);
+    socket.write('z');
+    const isServed = await Promise.race([once(socket, 'data').catch(() => false), closed.catch(() => false)]);
+    socket.destroy();
+    if (isServed) break;
+    if (Date.now() - started > 5_000) throw new Error('no new client got in');
+  }
+  t.ok(Date.now() - started < 1_000, 'within a second');
+  child.kill('SIGKILL');
+});
+
+t.test('N1 a client that sends a gigabyte and never reads costs less than 1 MB', async (t) => {
+  const { child, lines } = runProgram(`
+    import { setTimeout as delay } from 'node:timers/promises';
+    import { run, serve } from 'skein';
+    process.stdin.on('data', async () => {
+      for (let round = 0; round < 3; round++) {
+        gc();
+        await delay(20);
+      }
+      const { heapUsed, external } = process.memoryUsage();
+      console.log(heapUsed + external);
+    });
+    await run(() => serve(0, function* (conn) {
+      for (let data; (data = yield* conn.read()) !== null; ) yield* conn.write(data);
+    }, { onListening: ({ port }) => console.log(port) }));
+  `);
+  await until(() => lines.length === 1, 'the port');
+  const warm = await connect({ port: Number(lines[0]) });
+  warm.end('warm');
+  await readAll(warm);
+  child.stdin.write('?');
+  await until(() => lines.length === 2, 'the first figure');
+  const socket = net.connect(Number(lines[0]), '127.0.0.1');
+  socket.on('error', () => {});
+  socket.pause();
+  const piece = Buffer.alloc(1_048_576);
+  let offered = 0;
+  // Node would queue without end what the kernel does not take: offer only what it drains.
+  for (let isStuck = false; !isStuck && offered < 1024; offered++) {
+    isStuck = !socket.write(piece) && !(await Promise.race([once(socket, 'drain'), delay(300)]));
+  }
+  t.ok(offered < 1024, `the kernel stopped it after ${offered} MiB`);
+  await delay(100);
+  child.stdin.write('?');
+  await until(() => lines.length === 3, 'the second figure');
+  const grown = Number(lines[2]) - Number(lines[1]);
+  t.ok(grown < 1_000_000, `the server has grown by ${grown} bytes`);
+  socket.destroy();
+  child.kill('SIGKILL');
+});
+
+t.test('a process in which nobody waits for a socket ends', async (t) => {
+  const { child } = runProgram(`
+    import { dial, listen, run } from 'skein';
+    await run(function* () {
+      const acceptor = yield* listen(0);
+      const conn = yield* dial(acceptor.address);
+      const other = yield* acceptor.accept();
+      yield* conn.write('x');
+      yield* other.read();
+    });
+  `);
+  const [code] = await once(child, 'exit');
+  t.equal(code, 0, 'although an acceptor and two connections are open');
+});
+
+function delay(ms: number): Promise<false> {
+  return new Promise((resolve) => setTimeout(() => resolve(false), ms));
+}
