@@ -16,6 +16,8 @@ export interface ListenOptions extends ReactorOptions {
    * default they become process warnings.
    */
   readonly onError?: ((error: Error) => void) | undefined;
+  /** Told where it listens, once it does. */
+  readonly onListening?: ((address: Address) => void) | undefined;
 }
 
 /** Who takes connections by callback: an event loop. */
@@ -137,6 +139,7 @@ export class Acceptor {
   onListening(): void {
     this.#isBound = true;
     this.#endBinding();
+    if (this.#options.onListening !== undefined) guarded(this.#options.onListening, this.address);
   }
 
   /** @internal */

@@ -16,8 +16,6 @@ export interface ServeOptions extends Omit<ListenOptions, 'onError'> {
    * connection, of errors of accepting. By default they are printed to stderr.
    */
   readonly onError?: ((error: unknown, conn: Connection | undefined) => void) | undefined;
-  /** Told where it listens, once it does. */
-  readonly onListening?: ((address: Address) => void) | undefined;
   /** Ends the server when it aborts: no new clients, and those there are may finish within `grace`. */
   readonly signal?: AbortSignal | undefined;
   /** Milliseconds that handlers have to finish before they are cancelled. Default 5,000. */

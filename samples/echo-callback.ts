@@ -29,13 +29,12 @@ function close(conn: Connection) {
   conn.close();
 }
 
-const acceptor = new Acceptor({
-  host: process.env['HOST'] ?? '127.0.0.1',
-  port: Number(process.env['PORT'] ?? 9981),
-});
+const acceptor = new Acceptor(
+  { host: process.env['HOST'] ?? '127.0.0.1', port: Number(process.env['PORT'] ?? 9981) },
+  { onListening: (address) => console.log(`echo server (callbacks) listening on ${address}`) },
+);
 event.add(acceptor, onNewClient);
 event.loop();
-console.log(`echo server (callbacks) on ${acceptor.address}`);
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {

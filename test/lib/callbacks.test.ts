@@ -1,7 +1,7 @@
-import { execFile } from 'node:child_process';
 import t from 'tap';
 import { Acceptor, type Connection, Connector, EventLoop } from '../../lib/index.ts';
 import { connect, readAll, until } from '../support/peers.ts';
+import { runProgram } from '../support/program.ts';
 
 interface World {
   event: EventLoop;
@@ -208,12 +208,9 @@ t.test('N13 without onError an error of binding is uncaught', async (t) => {
     import { Acceptor, EventLoop } from 'skein';
     new EventLoop().add(new Acceptor(${made.acceptor.address.port}), () => {});
   `;
-  const { code, stderr } = await new Promise<{ code: unknown; stderr: string }>((resolve) => {
-    const args = ['--import', 'tsx', '--conditions=skein-source', '--input-type=module', '-e', program];
-    execFile(process.execPath, args, (error, _, stderr) => resolve({ code: error?.code, stderr }));
-  });
-  t.equal(code, 1);
-  t.match(stderr, 'EADDRINUSE');
+  const { exited, output } = runProgram(['--input-type=module', '-e', program]);
+  t.equal(await exited, 1);
+  t.match(output(), 'EADDRINUSE');
   end(made);
 });
 
@@ -230,7 +227,7 @@ t.test('what is neither acceptor nor connection cannot be added', async (t) => {
 t.test('a connector calls back once, with a connection or an error', async (t) => {
   const made = await world();
   const connector = new Connector(made.acceptor.address);
-  const conn = await new Promise<Connection>((resolve) => connector.connect((conn) => resolve(conn!)));
+  const conn = await new Promise<Connection>((resolve) => connector.connect((result) => resolve(result!)));
   await until(() => made.conns.length === 1);
   made.event.add(conn);
   const data = new Promise((resolve) => conn.recv((bytes) => resolve(String(bytes))));

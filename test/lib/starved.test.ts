@@ -1,33 +1,18 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import net from 'node:net';
 import t from 'tap';
 import { connect, readAll, until } from '../support/peers.ts';
+import { runProgram } from '../support/program.ts';
 
-/** Runs a program in a process of its own, behind a shell's `ulimit`; gives its lines as they come. */
-function runProgram(program: string, limits = 'true') {
-  const args = [
-    '--import',
-    'tsx',
-    '--conditions=skein-source',
-    '--expose-gc',
-    '--input-type=module',
-    '-e',
-    program,
-  ];
-  const child = spawn('bash', ['-c', `${limits} && exec "$@"`, 'bash', process.execPath, ...args], {
-    env: { ...process.env, NODE_V8_COVERAGE: undefined, NODE_OPTIONS: '' },
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
-  const lines: string[] = [];
-  child.stdout.on('data', (data) => lines.push(...String(data).split('\n').filter(Boolean)));
-  return { child, lines };
+function runModule(program: string, limits?: string) {
+  return runProgram(['--expose-gc', '--input-type=module', '-e', program], {}, limits);
 }
 
 const hasLimits = spawnSync('bash', ['-c', 'ulimit -n 64']).status === 0;
 
 t.test('N10 200 clients under 64 descriptors are served or refused', { skip: !hasLimits }, async (t) => {
-  const { child, lines } = runProgram(
+  const { child, lines } = runModule(
     `
     import { run, serve } from 'skein';
     let clients = 0, refused = 0;
@@ -48,8 +33,8 @@ t.test('N10 200 clients under 64 descriptors are served or refused', { skip: !ha
     ),
     'ulimit -n 64',
   );
-  await until(() => lines.length === 1, 'the port');
-  const port = Number(lines[0]);
+  await until(() => lines().length === 1, 'the port');
+  const port = Number(lines()[0]);
   const served: net.Socket[] = [];
   let refused = 0;
   await Promise.all(
@@ -64,9 +49,9 @@ t.test('N10 200 clients under 64 descriptors are served or refused', { skip: !ha
   );
   t.ok(served.length >= 10, `${served.length} are served`);
   t.equal(refused, 200 - served.length, 'each of the others was told');
-  child.stdin.write('?');
-  await until(() => lines.length === 2, 'the count');
-  t.equal(lines[1], `${served.length} ${refused}`, 'the server counts the same');
+  child.stdin!.write('?');
+  await until(() => lines().length === 2, 'the count');
+  t.equal(lines()[1], `${served.length} ${refused}`, 'the server counts the same');
   // Those it has go on, and new ones come in once descriptors are free.
   for (const socket of served) {
     socket.write('y');
@@ -89,7 +74,7 @@ t.test('N10 200 clients under 64 descriptors are served or refused', { skip: !ha
 });
 
 t.test('N1 a client that sends a gigabyte and never reads costs less than 1 MB', async (t) => {
-  const { child, lines } = runProgram(`
+  const { child, lines } = runModule(`
     import { setTimeout as delay } from 'node:timers/promises';
     import { run, serve } from 'skein';
     process.stdin.on('data', async () => {
@@ -104,13 +89,13 @@ t.test('N1 a client that sends a gigabyte and never reads costs less than 1 MB',
       for (let data; (data = yield* conn.read()) !== null; ) yield* conn.write(data);
     }, { onListening: ({ port }) => console.log(port) }));
   `);
-  await until(() => lines.length === 1, 'the port');
-  const warm = await connect({ port: Number(lines[0]) });
+  await until(() => lines().length === 1, 'the port');
+  const warm = await connect({ port: Number(lines()[0]) });
   warm.end('warm');
   await readAll(warm);
-  child.stdin.write('?');
-  await until(() => lines.length === 2, 'the first figure');
-  const socket = net.connect(Number(lines[0]), '127.0.0.1');
+  child.stdin!.write('?');
+  await until(() => lines().length === 2, 'the first figure');
+  const socket = net.connect(Number(lines()[0]), '127.0.0.1');
   socket.on('error', () => {});
   socket.pause();
   const piece = Buffer.alloc(1_048_576);
@@ -121,16 +106,16 @@ t.test('N1 a client that sends a gigabyte and never reads costs less than 1 MB',
   }
   t.ok(offered < 1024, `the kernel stopped it after ${offered} MiB`);
   await delay(100);
-  child.stdin.write('?');
-  await until(() => lines.length === 3, 'the second figure');
-  const grown = Number(lines[2]) - Number(lines[1]);
+  child.stdin!.write('?');
+  await until(() => lines().length === 3, 'the second figure');
+  const grown = Number(lines()[2]) - Number(lines()[1]);
   t.ok(grown < 1_000_000, `the server has grown by ${grown} bytes`);
   socket.destroy();
   child.kill('SIGKILL');
 });
 
 t.test('a process in which nobody waits for a socket ends', async (t) => {
-  const { child } = runProgram(`
+  const { exited } = runModule(`
     import { dial, listen, run } from 'skein';
     await run(function* () {
       const acceptor = yield* listen(0);
@@ -140,8 +125,7 @@ t.test('a process in which nobody waits for a socket ends', async (t) => {
       yield* other.read();
     });
   `);
-  const [code] = await once(child, 'exit');
-  t.equal(code, 0, 'although an acceptor and two connections are open');
+  t.equal(await exited, 0, 'although an acceptor and two connections are open');
 });
 
 function delay(ms: number): Promise<false> {

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import net from 'node:net';
@@ -6,16 +6,10 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { connect, readAll, until } from '../support/peers.ts';
+import { type Program, runProgram } from '../support/program.ts';
 
 const samples = join(dirname(fileURLToPath(import.meta.url)), '../../samples');
 const hasSocat = spawnSync('socat', ['-V']).status === 0;
-
-interface Running {
-  child: ChildProcess;
-  port: number;
-  output: () => string;
-  end: (signal: NodeJS.Signals) => Promise<number | null>;
-}
 
 /** A port that nobody used a moment ago. */
 async function freePort(): Promise<number> {
@@ -27,29 +21,15 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-async function start(sample: string): Promise<Running> {
+/** Runs a sample until it says where it listens. */
+async function start(sample: string): Promise<Program & { port: number }> {
   const port = await freePort();
-  const child = spawn(
-    process.execPath,
-    ['--import', 'tsx', '--conditions=skein-source', join(samples, sample)],
-    {
-      env: { ...process.env, HOST: '127.0.0.1', PORT: String(port), NODE_V8_COVERAGE: undefined },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    },
+  const program = runProgram([join(samples, sample)], { HOST: '127.0.0.1', PORT: String(port) });
+  await until(
+    () => program.output().includes('listening on') || program.child.exitCode !== null,
+    `${sample} to listen`,
   );
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) stream!.on('data', (data) => (output += String(data)));
-  await until(() => output.includes(String(port)) || child.exitCode !== null, `${sample} to listen`);
-  return {
-    child,
-    port,
-    output: () => output,
-    async end(signal) {
-      const exit = once(child, 'exit');
-      child.kill(signal);
-      return (await exit)[0] as number | null;
-    },
-  };
+  return { ...program, port };
 }
 
 async function echoed(port: number, data: Buffer): Promise<Buffer> {
