@@ -1,8 +1,10 @@
 // A connection over `net.Socket`. Reading: one permanent 'data' listener, paused only when a chunk comes
 // unasked, since pausing and resuming per read costs more than the read. Writing: what is written in one
-// turn is joined into one `socket.write`, and one is in flight at a time, so that `sent` follows it.
+// turn is joined into one `socket.write`, and at most one waits inside Node, so that `sent` follows the kernel.
 //
-//   write ──► #output ── gather, at most 64 KiB ──► in flight ── callback ──► sent
+//   write ──► #output ── gather, at most 64 KiB ──► socket.write ── taken at once? ── yes ─► sent
+//                                                       │ no                             ▲
+//                                                       └─► in flight ──── callback ─────┘
 
 import type net from 'node:net';
 import type { Endpoint, Socket, SocketOwner } from './contract.ts';
@@ -11,6 +13,8 @@ import type { Holds } from './holds.ts';
 /** The most that is handed to Node at once. */
 const PIECE = 65_536;
 
+const NOTHING = Buffer.alloc(0);
+
 interface Output {
   bytes: Uint8Array;
   isOwned: boolean;
@@ -18,7 +22,7 @@ interface Output {
 
 export interface SocketHost {
   readonly holds: Holds;
-  /** Calls `socket.flush()` at the end of the turn. */
+  /** Calls `socket.flushTurn()` at the end of the turn. */
   flushLater(socket: NodeSocket): void;
 }
 
@@ -39,7 +43,10 @@ export class NodeSocket implements Socket {
   /** Written and not yet in flight. */
   #output: Output[] = [];
   #inFlight = 0;
+  /** `flushTurn` will be called. */
   #isDirty = false;
+  /** `sent` has grown and the owner does not know. */
+  #hasNews = false;
   #isEnding = false;
   /** `end` has reached Node. */
   #isShut = false;
@@ -92,9 +99,7 @@ export class NodeSocket implements Socket {
     if (this.written === this.sent) this.#host.holds.add();
     this.written += bytes.byteLength;
     this.#output.push({ bytes, isOwned });
-    if (this.#isDirty || this.#inFlight > 0) return;
-    this.#isDirty = true;
-    this.#host.flushLater(this);
+    if (this.#inFlight === 0) this.#later();
   }
 
   keep(): void {
@@ -106,18 +111,17 @@ export class NodeSocket implements Socket {
   }
 
   flush(): void {
+    this.#pump();
+    if (this.#hasNews) this.#later();
+  }
+
+  /** The end of a turn: hands over what it has written, and tells the owner what the kernel took. */
+  flushTurn(): void {
     this.#isDirty = false;
-    if (this.#inFlight > 0 || this.#isReset) return;
-    const piece = this.#nextPiece();
-    if (piece === undefined) {
-      if (this.#isEnding) {
-        this.#isShut = true;
-        this.#socket.end();
-      }
-      return;
-    }
-    this.#inFlight = piece.byteLength;
-    this.#socket.write(piece, this.#onWritten);
+    this.#pump();
+    if (!this.#hasNews) return;
+    this.#hasNews = false;
+    this.owner?.onSent();
   }
 
   end(): void {
@@ -146,20 +150,45 @@ export class NodeSocket implements Socket {
     this.#socket.setKeepAlive(delay > 0, delay);
   }
 
+  /** Hands pieces over until one is not taken at once, or none is left. */
+  #pump(): void {
+    if (this.#inFlight > 0 || this.#isReset) return;
+    const socket = this.#socket;
+    for (let piece; (piece = this.#nextPiece()) !== undefined;) {
+      socket.write(piece);
+      if (socket.writableLength > 0 || socket.errored !== null || socket.destroyed) {
+        this.#inFlight = piece.byteLength;
+        // Only now a callback, by way of an empty write: it costs a tick, and most writes are taken at once.
+        if (socket.errored === null && !socket.destroyed) socket.write(NOTHING, this.#onWritten);
+        return;
+      }
+      this.#taken(piece.byteLength);
+    }
+    if (!this.#isEnding || this.#isShut) return;
+    this.#isShut = true;
+    socket.end();
+  }
+
+  #taken(size: number): void {
+    this.sent += size;
+    this.#hasNews = true;
+    if (this.sent === this.written) this.#host.holds.remove();
+  }
+
   readonly #onWritten = (error?: Error | null): void => {
-    const taken = this.#inFlight;
+    const size = this.#inFlight;
     this.#inFlight = 0;
     // A failed write has its own 'error' event, and a reset has dropped everything.
-    if (this.#isReset || this.writeError !== undefined) return;
-    if (error) {
-      this.#onError(error);
-      return;
-    }
-    this.sent += taken;
-    if (this.sent === this.written) this.#host.holds.remove();
-    this.flush();
-    this.owner?.onSent();
+    if (error || this.#isReset || this.writeError !== undefined) return;
+    this.#taken(size);
+    this.flushTurn();
   };
+
+  #later(): void {
+    if (this.#isDirty) return;
+    this.#isDirty = true;
+    this.#host.flushLater(this);
+  }
 
   /** The next bytes to hand over, at most PIECE; copied unless they are one owned piece. */
   #nextPiece(): Uint8Array | undefined {

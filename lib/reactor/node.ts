@@ -78,7 +78,7 @@ export class NodeReactor implements Reactor, SocketHost {
   readonly #flushAll = (): void => {
     const dirty = this.#dirty;
     this.#dirty = [];
-    for (const socket of dirty) socket.flush();
+    for (const socket of dirty) socket.flushTurn();
   };
 }
 
