@@ -7,12 +7,13 @@ import type { Operation } from '../scheduler/operation.ts';
 import { currentScheduler } from '../scheduler/run.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
 import { suspend } from '../scheduler/suspend.ts';
-import { Timer } from '../scheduler/timers.ts';
 import { Address } from './address.ts';
+import { IdleTimer } from './idle.ts';
 import { type OnData, type Reader, Receipt, ReadIntoOperation, ReadOperation } from './input.ts';
 import { checkCallback, checkDuration, ioError } from './io-error.ts';
 import { Linger } from './linger.ts';
-import { EndOperation, FlushOperation, Output, WriteOperation } from './output.ts';
+import { Output } from './output.ts';
+import { EndOperation, FlushOperation, WriteOperation } from './write.ts';
 import type { Endpoint, Socket } from './reactor/contract.ts';
 
 /** Milliseconds of silence before a dead peer is probed for; Go's default. */
@@ -60,9 +61,7 @@ export class Connection {
   #bytesRead = 0;
   #noDelay = true;
   #keepAlive = KEEP_ALIVE;
-  #idleTimeout = 0;
-  #idleTimer: Timer | null = null;
-  #lastActivity = 0;
+  #idle: IdleTimer | null = null;
 
   /** @internal */
   constructor(socket: Socket, isAdded: boolean) {
@@ -228,16 +227,13 @@ export class Connection {
    * waits gets a `TimeoutError`; 0, the default, for never.
    */
   get idleTimeout(): number {
-    return this.#idleTimeout;
+    return this.#idle?.timeout ?? 0;
   }
   set idleTimeout(ms: number) {
     checkDuration(ms, 'idleTimeout');
-    this.#idleTimeout = ms;
-    this.#idleTimer?.stop();
-    if (ms === 0 || this.isClosed) return;
-    this.#touch();
-    this.#idleTimer ??= new Timer(this.#scheduler.timers, () => this.#onIdle());
-    this.#idleTimer.startAt(this.#lastActivity + ms);
+    if (this.isClosed) return;
+    this.#idle ??= new IdleTimer(this.#scheduler, () => this.#onIdle());
+    this.#idle.start(ms);
   }
 
   /** @internal Waits, after `close`, until all was delivered; throws what kept it from that. */
@@ -273,7 +269,7 @@ export class Connection {
     }
     if (data) {
       this.#bytesRead += data.byteLength;
-      if (this.#idleTimeout > 0) this.#touch();
+      this.#idle?.touch();
     }
     return data;
   }
@@ -305,13 +301,13 @@ export class Connection {
 
   /** @internal */
   onSent(): void {
-    if (this.#idleTimeout > 0) this.#touch();
+    this.#idle?.touch();
     this.#output.onSent();
   }
 
   #shut(reason: () => Error): void {
     this.#closed = reason;
-    this.#idleTimer?.stop();
+    this.#idle?.stop();
     this.#rest = null;
     this.#output.close(reason);
     const { reader } = this;
@@ -320,17 +316,8 @@ export class Connection {
     this.awaitInput(reader);
   }
 
-  #touch(): void {
-    this.#lastActivity = this.#scheduler.clock.now();
-  }
-
   #onIdle(): void {
-    const due = this.#lastActivity + this.#idleTimeout;
-    if (this.#scheduler.clock.now() < due) {
-      this.#idleTimer?.startAt(due);
-      return;
-    }
-    const message = `no byte from or to ${this.remoteAddress} for ${this.#idleTimeout} ms`;
+    const message = `no byte from or to ${this.remoteAddress} for ${this.idleTimeout} ms`;
     const isStuck = this.#output.waiting > 0;
     this.#shut(() => new TimeoutError(message));
     this.#linger = new Linger(this.#socket, this.#output, this.#scheduler.timers);

@@ -7,13 +7,12 @@
 //               │ yes
 //               └─► hand over ──► little enough waiting? ── no ─► join #drains until `sent` has come far enough
 
-import { core } from '../scheduler/core.ts';
-import { CancelledError, ClosedError } from '../scheduler/errors.ts';
-import { ARMED, FAILED } from '../scheduler/operation.ts';
-import { QueuedOperation, WaitQueue } from '../scheduler/wait-queue.ts';
+import { ClosedError } from '../scheduler/errors.ts';
+import { WaitQueue } from '../scheduler/wait-queue.ts';
 import type { Address } from './address.ts';
 import { guarded, ioError } from './io-error.ts';
 import type { Socket } from './reactor/contract.ts';
+import type { DrainOperation, WriteOperation } from './write.ts';
 
 /** Bytes that may wait for the kernel before writers do. */
 export const HIGH_WATER_MARK = 65_536;
@@ -137,171 +136,5 @@ export class Output {
   abort(reason: () => Error): void {
     this.close(reason);
     for (const { onSent } of this.#callbacks.splice(0)) queueMicrotask(() => guarded(onSent, reason()));
-  }
-}
-
-/** Waits until the kernel has taken the bytes up to `until`. */
-abstract class DrainOperation extends QueuedOperation<void> {
-  /** @internal */ declare output: Output;
-  /** @internal */ declare until: number;
-
-  constructor(output: Output) {
-    super();
-    this.output = output;
-    this.until = 0;
-  }
-
-  isDone(): boolean {
-    return this.output.socket.sent >= this.until;
-  }
-
-  arm(): void {
-    this.output.drains.push(this);
-  }
-
-  disarm(): void {
-    this.output.drains.remove(this);
-  }
-}
-
-/** Waits until the kernel has taken what was written before it. */
-export class FlushOperation extends DrainOperation {
-  /** @internal Its target is known: it was performed and woken. */
-  declare isBegun: boolean;
-
-  constructor(output: Output) {
-    super(output);
-    this.isBegun = false;
-  }
-
-  /** @internal */
-  begin(): void {
-    this.output.socket.flush();
-  }
-
-  poll(): boolean {
-    if (!this.isBegun) {
-      this.output.check();
-      this.until = this.output.position;
-      this.begin();
-    }
-    this.isBegun = false;
-    this.output.check();
-    this.isBegun = !this.isDone();
-    return !this.isBegun;
-  }
-
-  override disarm(): void {
-    this.isBegun = false;
-    super.disarm();
-  }
-
-  describe(): string {
-    return `flushing to ${this.output.peer}`;
-  }
-}
-
-/** Half-close, then waits until the kernel has all. */
-export class EndOperation extends FlushOperation {
-  override begin(): void {
-    this.output.end();
-  }
-
-  override describe(): string {
-    return `ending the stream to ${this.output.peer}`;
-  }
-}
-
-export class WriteOperation extends DrainOperation {
-  /** @internal */ declare parts: readonly (string | Uint8Array)[];
-  /** @internal */ declare isHandedOver: boolean;
-  /** @internal Bytes that were handed over. */
-  declare accepted: number;
-
-  constructor(output: Output, parts: readonly (string | Uint8Array)[]) {
-    super(output);
-    this.parts = parts;
-    this.isHandedOver = false;
-    this.accepted = 0;
-  }
-
-  poll(): boolean {
-    const { output } = this;
-    if (!this.isHandedOver) {
-      try {
-        output.checkOpen();
-      } catch (error) {
-        this.leaveQueue();
-        throw error;
-      }
-      const { first } = output.writers;
-      if (output.waiting > HIGH_WATER_MARK || (first !== null && first !== this)) return false;
-      this.handOver();
-      this.leaveQueue();
-    } else {
-      try {
-        output.check();
-      } catch (error) {
-        this.isHandedOver = false;
-        throw error;
-      }
-    }
-    if (!this.isDone()) return false;
-    this.isHandedOver = false;
-    return true;
-  }
-
-  override arm(): void {
-    if (this.isHandedOver) super.arm();
-    else if (this.queue === null) this.output.writers.push(this);
-  }
-
-  override disarm(): void {
-    if (this.isHandedOver) super.disarm();
-    else this.leaveQueue();
-  }
-
-  /** Cancelled after it was handed over: the bytes go out all the same, and the error says so (N8). */
-  override cancel(): void {
-    const wasAccepted = this.isHandedOver && this.state === ARMED;
-    super.cancel();
-    if (!wasAccepted) return;
-    this.isHandedOver = false;
-    this.output.socket.keep();
-    this.state = FAILED;
-  }
-
-  override raise(error: unknown): unknown {
-    if (error !== undefined) return error;
-    return Object.assign(new CancelledError(core.current?.scope.reason), { accepted: this.accepted });
-  }
-
-  describe(): string {
-    return `writing to ${this.output.peer}`;
-  }
-
-  /** @internal */
-  handOver(): void {
-    const { output } = this;
-    let isBorrowed = false;
-    this.accepted = 0;
-    for (const part of this.parts) {
-      const isString = typeof part === 'string';
-      isBorrowed ||= !isString && part.byteLength > HIGH_WATER_MARK;
-      const isOwned = isString || part.byteLength <= HIGH_WATER_MARK;
-      const bytes = isOwned ? Buffer.from(part as string) : part;
-      this.accepted += bytes.byteLength;
-      output.handOver(bytes, isOwned);
-    }
-    this.isHandedOver = true;
-    this.until = isBorrowed ? output.position : output.position - HIGH_WATER_MARK;
-    if (!this.isDone()) output.socket.flush();
-  }
-
-  /** @internal */
-  leaveQueue(): void {
-    if (this.queue === null) return;
-    this.output.writers.remove(this);
-    this.output.wakeWriter();
   }
 }
