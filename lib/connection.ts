@@ -9,8 +9,8 @@ import type { Scheduler } from '../scheduler/scheduler.ts';
 import { suspend } from '../scheduler/suspend.ts';
 import { Address } from './address.ts';
 import { IdleTimer } from './idle.ts';
-import { type OnData, type Reader, Receipt, ReadIntoOperation, ReadOperation } from './input.ts';
-import { checkCallback, checkDuration, ioError } from './io-error.ts';
+import { Input, type OnData, Receipt, ReadIntoOperation, ReadOperation } from './input.ts';
+import { checkCallback, checkDuration } from './io-error.ts';
 import { Linger } from './linger.ts';
 import { Output } from './output.ts';
 import { EndOperation, FlushOperation, WriteOperation } from './write.ts';
@@ -45,32 +45,25 @@ export class Connection {
   readonly localAddress: Address;
   /** The peer's address, as it was when the connection was made. */
   readonly remoteAddress: Address;
-  /** @internal Whoever waits for input, until it has taken it. */
-  reader: Reader | null = null;
   readonly #scheduler: Scheduler = currentScheduler();
   readonly #socket: Socket;
+  readonly #input: Input;
   readonly #output: Output;
   readonly #readOperation: ReadOperation;
-  /** Whether input is delivered: false after `EventLoop.del`. */
-  #isAdded: boolean;
   /** Makes the error that later users get; null while open. */
   #closed: (() => Error) | null = null;
   #linger: Linger | null = null;
-  /** What `readInto` had no room for. */
-  #rest: Buffer | null = null;
-  #bytesRead = 0;
   #noDelay = true;
   #keepAlive = KEEP_ALIVE;
-  #idle: IdleTimer | null = null;
 
   /** @internal */
   constructor(socket: Socket, isAdded: boolean) {
     this.#socket = socket;
-    this.#isAdded = isAdded;
     this.localAddress = addressOf(socket.localAddress);
     this.remoteAddress = addressOf(socket.remoteAddress);
     this.#output = new Output(socket, this.remoteAddress);
-    this.#readOperation = new ReadOperation(this);
+    this.#input = new Input(socket, this.remoteAddress, isAdded);
+    this.#readOperation = new ReadOperation(this.#input);
     socket.owner = this;
     if (this.localAddress.path === '') {
       socket.setNoDelay(true);
@@ -105,7 +98,7 @@ export class Connection {
     if (!(buffer instanceof Uint8Array) || buffer.byteLength === 0) {
       throw new TypeError(`readInto expects a Uint8Array with room for a byte, got ${inWords(buffer)}`);
     }
-    return new ReadIntoOperation(this, buffer);
+    return new ReadIntoOperation(this.#input, buffer);
   }
 
   /**
@@ -150,7 +143,7 @@ export class Connection {
    * @throws BusyError if somebody reads already; TypeError if `onData` is not a function
    */
   recv(onData: OnData): () => void {
-    const receipt = new Receipt(this, onData);
+    const receipt = new Receipt(this.#input, onData);
     return () => receipt.cancel();
   }
 
@@ -195,7 +188,7 @@ export class Connection {
 
   /** Bytes that were read. */
   get bytesRead(): number {
-    return this.#bytesRead;
+    return this.#input.bytesRead;
   }
 
   /** Bytes that the kernel has taken. */
@@ -227,13 +220,13 @@ export class Connection {
    * waits gets a `TimeoutError`; 0, the default, for never.
    */
   get idleTimeout(): number {
-    return this.#idle?.timeout ?? 0;
+    return this.#input.idle?.timeout ?? 0;
   }
   set idleTimeout(ms: number) {
     checkDuration(ms, 'idleTimeout');
     if (this.isClosed) return;
-    this.#idle ??= new IdleTimer(this.#scheduler, () => this.#onIdle());
-    this.#idle.start(ms);
+    this.#input.idle ??= new IdleTimer(this.#scheduler, () => this.#onIdle());
+    this.#input.idle.start(ms);
   }
 
   /** @internal Waits, after `close`, until all was delivered; throws what kept it from that. */
@@ -246,74 +239,25 @@ export class Connection {
 
   /** @internal */
   setAdded(isAdded: boolean): void {
-    if (this.#isAdded === isAdded) return;
-    this.#isAdded = isAdded;
-    if (this.reader === null) return;
-    if (isAdded) this.awaitInput(this.reader);
-    else this.#socket.unwantRead();
-  }
-
-  /** @internal Takes what has come; undefined if nothing has. */
-  takeInput(): Buffer | null | undefined {
-    if (this.#closed !== null) throw this.#closed();
-    if (!this.#isAdded) return undefined;
-    let data: Buffer | null | undefined = this.#rest;
-    if (data !== null) {
-      this.#rest = null;
-      return data;
-    }
-    try {
-      data = this.#socket.read();
-    } catch (error) {
-      throw ioError(error as Error, `reading from ${this.remoteAddress}`, this.remoteAddress);
-    }
-    if (data) {
-      this.#bytesRead += data.byteLength;
-      this.#idle?.touch();
-    }
-    return data;
-  }
-
-  /** @internal */
-  putBack(rest: Buffer): void {
-    this.#rest = rest;
-  }
-
-  /** @internal Tells the reader, later, when there is something to take. */
-  awaitInput(reader: Reader): void {
-    this.reader = reader;
-    if (this.#closed === null && !this.#isAdded) return;
-    if (this.#closed === null && this.#rest === null && !this.#socket.isReadable) this.#socket.wantRead();
-    else queueMicrotask(() => this.reader === reader && reader.onReadable());
-  }
-
-  /** @internal */
-  abandonInput(reader: Reader): void {
-    if (this.reader !== reader) return;
-    this.reader = null;
-    this.#socket.unwantRead();
+    this.#input.setAdded(isAdded);
   }
 
   /** @internal */
   onReadable(): void {
-    this.reader?.onReadable();
+    this.#input.reader?.onReadable();
   }
 
   /** @internal */
   onSent(): void {
-    this.#idle?.touch();
+    this.#input.idle?.touch();
     this.#output.onSent();
   }
 
   #shut(reason: () => Error): void {
     this.#closed = reason;
-    this.#idle?.stop();
-    this.#rest = null;
+    this.#input.idle?.stop();
     this.#output.close(reason);
-    const { reader } = this;
-    if (reader === null) return;
-    this.#socket.unwantRead();
-    this.awaitInput(reader);
+    this.#input.close(reason);
   }
 
   #onIdle(): void {

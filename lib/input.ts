@@ -4,8 +4,10 @@
 
 import { BusyError } from '../scheduler/errors.ts';
 import { Leaf } from '../scheduler/operation.ts';
-import type { Connection } from './connection.ts';
-import { checkCallback, guarded } from './io-error.ts';
+import type { Address } from './address.ts';
+import type { IdleTimer } from './idle.ts';
+import { checkCallback, guarded, ioError } from './io-error.ts';
+import type { Socket } from './reactor/contract.ts';
 
 /** Whoever waits for the connection to be readable. */
 export interface Reader {
@@ -13,14 +15,92 @@ export interface Reader {
   onReadable(): void;
 }
 
+export class Input {
+  readonly peer: Address;
+  /** Whoever waits, until it has taken what came. */
+  reader: Reader | null = null;
+  bytesRead = 0;
+  /** Hears of each byte; null while there is no idle timeout. */
+  idle: IdleTimer | null = null;
+  readonly #socket: Socket;
+  /** Whether input is delivered: false after `EventLoop.del`. */
+  #isAdded: boolean;
+  /** Makes the error of whoever reads after the connection was closed. */
+  #closed: (() => Error) | null = null;
+  /** What `readInto` had no room for. */
+  #rest: Buffer | null = null;
+
+  constructor(socket: Socket, peer: Address, isAdded: boolean) {
+    this.#socket = socket;
+    this.peer = peer;
+    this.#isAdded = isAdded;
+  }
+
+  setAdded(isAdded: boolean): void {
+    if (this.#isAdded === isAdded) return;
+    this.#isAdded = isAdded;
+    if (this.reader === null) return;
+    if (isAdded) this.await(this.reader);
+    else this.#socket.unwantRead();
+  }
+
+  /** Takes what has come; undefined if nothing has. */
+  take(): Buffer | null | undefined {
+    if (this.#closed !== null) throw this.#closed();
+    if (!this.#isAdded) return undefined;
+    let data: Buffer | null | undefined = this.#rest;
+    if (data !== null) {
+      this.#rest = null;
+      return data;
+    }
+    try {
+      data = this.#socket.read();
+    } catch (error) {
+      throw ioError(error as Error, `reading from ${this.peer}`, this.peer);
+    }
+    if (data) {
+      this.bytesRead += data.byteLength;
+      this.idle?.touch();
+    }
+    return data;
+  }
+
+  putBack(rest: Buffer): void {
+    this.#rest = rest;
+  }
+
+  /** Tells the reader, later, when there is something to take. */
+  await(reader: Reader): void {
+    this.reader = reader;
+    if (this.#closed === null && !this.#isAdded) return;
+    if (this.#closed === null && this.#rest === null && !this.#socket.isReadable) this.#socket.wantRead();
+    else queueMicrotask(() => this.reader === reader && reader.onReadable());
+  }
+
+  abandon(reader: Reader): void {
+    if (this.reader !== reader) return;
+    this.reader = null;
+    this.#socket.unwantRead();
+  }
+
+  /** The connection was closed: whoever waits is told so (N7). */
+  close(reason: () => Error): void {
+    this.#closed = reason;
+    this.#rest = null;
+    if (this.reader === null) return;
+    this.#socket.unwantRead();
+    this.await(this.reader);
+  }
+}
+
 abstract class InputOperation<T> extends Leaf<T> implements Reader {
-  /** @internal */ declare conn: Connection;
+  /** @internal */ declare input: Input;
   /** @internal Created by `read()` and not performed yet. */
   declare isNew: boolean;
 
-  constructor(conn: Connection) {
+  constructor(input: Input) {
     super();
-    this.conn = conn;
+    this.input = input;
     this.isNew = false;
   }
 
@@ -29,25 +109,25 @@ abstract class InputOperation<T> extends Leaf<T> implements Reader {
 
   poll(): boolean {
     this.isNew = false;
-    const { conn } = this;
-    if (conn.reader !== null && conn.reader !== this) throw busy(conn);
+    const { input } = this;
+    if (input.reader !== null && input.reader !== this) throw busy(input);
     let isWaiting = false;
     try {
       const taken = this.take();
       isWaiting = taken === undefined;
       this.value = taken;
     } finally {
-      if (!isWaiting && conn.reader === this) conn.reader = null;
+      if (!isWaiting && input.reader === this) input.reader = null;
     }
     return !isWaiting;
   }
 
   arm(): void {
-    this.conn.awaitInput(this);
+    this.input.await(this);
   }
 
   disarm(): void {
-    this.conn.abandonInput(this);
+    this.input.abandon(this);
   }
 
   onReadable(): void {
@@ -55,14 +135,14 @@ abstract class InputOperation<T> extends Leaf<T> implements Reader {
   }
 
   describe(): string {
-    return `reading from ${this.conn.remoteAddress}`;
+    return `reading from ${this.input.peer}`;
   }
 }
 
 /** The next bytes; null at the end of the stream. A connection has one and performs it again and again. */
 export class ReadOperation extends InputOperation<Buffer | null> {
   take(): Buffer | null | undefined {
-    return this.conn.takeInput();
+    return this.input.take();
   }
 }
 
@@ -70,18 +150,18 @@ export class ReadOperation extends InputOperation<Buffer | null> {
 export class ReadIntoOperation extends InputOperation<number> {
   /** @internal */ declare buffer: Uint8Array;
 
-  constructor(conn: Connection, buffer: Uint8Array) {
-    super(conn);
+  constructor(input: Input, buffer: Uint8Array) {
+    super(input);
     this.buffer = buffer;
   }
 
   take(): number | undefined {
-    const data = this.conn.takeInput();
+    const data = this.input.take();
     if (data === undefined) return undefined;
     if (data === null) return 0;
     const size = Math.min(data.byteLength, this.buffer.byteLength);
     this.buffer.set(data.subarray(0, size));
-    if (size < data.byteLength) this.conn.putBack(data.subarray(size));
+    if (size < data.byteLength) this.input.putBack(data.subarray(size));
     return size;
   }
 }
@@ -90,38 +170,38 @@ export type OnData = (data: Buffer | null, error: Error | null) => void;
 
 /** One `recv`: its callback is called once, never inside the call that registered it. */
 export class Receipt implements Reader {
-  readonly #conn: Connection;
+  readonly #input: Input;
   readonly #onData: OnData;
 
-  constructor(conn: Connection, onData: OnData) {
+  constructor(input: Input, onData: OnData) {
     checkCallback(onData, 'recv');
-    if (conn.reader !== null) throw busy(conn);
-    this.#conn = conn;
+    if (input.reader !== null) throw busy(input);
+    this.#input = input;
     this.#onData = onData;
-    conn.awaitInput(this);
+    input.await(this);
   }
 
   cancel(): void {
-    this.#conn.abandonInput(this);
+    this.#input.abandon(this);
   }
 
   onReadable(): void {
     let data: Buffer | null | undefined = null;
     let failure: Error | null = null;
     try {
-      data = this.#conn.takeInput();
+      data = this.#input.take();
     } catch (error) {
       failure = error as Error;
     }
     if (data === undefined) {
-      this.#conn.awaitInput(this);
+      this.#input.await(this);
       return;
     }
-    this.#conn.reader = null;
+    this.#input.reader = null;
     guarded(this.#onData, data, failure);
   }
 }
 
-function busy(conn: Connection): BusyError {
-  return new BusyError(`somebody is reading from ${conn.remoteAddress} already; one reader at a time`);
+function busy(input: Input): BusyError {
+  return new BusyError(`somebody is reading from ${input.peer} already; one reader at a time`);
 }
