@@ -4,9 +4,11 @@
 import { ClosedError } from '../scheduler/errors.ts';
 import { FIRED, Leaf, type Operation } from '../scheduler/operation.ts';
 import { QueuedOperation, WaitQueue } from '../scheduler/wait-queue.ts';
+import { currentScheduler } from '../scheduler/run.ts';
+import type { Scheduler } from '../scheduler/scheduler.ts';
 import { Address, type AddressLike } from './address.ts';
 import { Connection } from './connection.ts';
-import { guarded, ioError } from './io-error.ts';
+import { checkCount, guarded, ioError, uncaught } from './io-error.ts';
 import type { Listener, ListenOptions as ReactorOptions, Socket } from './reactor/contract.ts';
 import { reactor } from './reactor/index.ts';
 
@@ -20,10 +22,13 @@ export interface ListenOptions extends ReactorOptions {
   readonly onListening?: ((address: Address) => void) | undefined;
 }
 
+/** Milliseconds between two warnings of refused connections. */
+const WARN_EVERY = 1_000;
+
 /** Who takes connections by callback: an event loop. */
 export interface Taker {
   readonly onConnection: (conn: Connection) => void;
-  readonly onError: (error: Error) => void;
+  readonly onError: ((error: Error) => void) | undefined;
 }
 
 /**
@@ -37,15 +42,20 @@ export class Acceptor {
   #isBound = false;
   #isClosed = false;
   #bindError: Error | null = null;
-  /** Told once when binding has ended, either way. */
-  #onBound: (() => void) | null = null;
+  /** Told when binding has ended, either way. */
+  readonly #onBound: (() => void)[] = [];
   readonly #waiters = new WaitQueue<AcceptOperation>();
   #taker: Taker | null = null;
+  #warnedAt = -Infinity;
+  /** @internal The event loop that it was added to. */
+  loop: { forget(acceptor: Acceptor): void } | null = null;
 
-  /** @throws TypeError if the address is malformed */
+  /** @throws TypeError if the address or an option is malformed */
   constructor(address: AddressLike | Address, options: ListenOptions = {}) {
     this.#requested = Address.parse(address);
     this.#options = options;
+    checkCount(options.backlog, 'backlog');
+    checkCount(options.maxConnections, 'maxConnections');
   }
 
   /** Where it listens; the port is known once it is bound. */
@@ -77,9 +87,11 @@ export class Acceptor {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.loop?.forget(this);
+    this.loop = null;
     this.#listener?.close();
-    this.#onBound?.();
-    for (let waiter = this.#waiters.shift(); waiter !== null; waiter = this.#waiters.shift()) waiter.notify();
+    this.#endBinding();
+    this.#wakeAll();
   }
 
   /** @internal */
@@ -90,8 +102,13 @@ export class Acceptor {
   /** @internal Begins to listen; calls back once it does, or cannot. */
   bind(onBound: () => void): void {
     this.checkOpen();
-    this.#onBound = onBound;
-    this.#listener = reactor.listen(this.#requested, this.#options, this);
+    this.#onBound.push(onBound);
+    this.#listener ??= reactor.listen(this.#requested, this.#options, this);
+  }
+
+  /** @internal It listens, or never will. */
+  get isSettled(): boolean {
+    return this.#isBound || this.#isClosed;
   }
 
   /** @internal Throws, on the user's stack, why binding failed. */
@@ -104,11 +121,16 @@ export class Acceptor {
 
   /** @internal A connection that is there, or undefined: then `addWaiter`. */
   takeFor(operation: AcceptOperation): Connection | undefined {
-    this.checkOpen();
+    this.checkBound();
+    if (this.#listener === null) {
+      throw new TypeError(
+        'accept needs an acceptor that listens: one of `listen`, or added to an event loop',
+      );
+    }
     const { first } = this.#waiters;
     if (first !== null && first !== operation) return undefined;
-    const socket = this.#listener?.take();
-    return socket && new Connection(socket, true);
+    const socket = this.#listener.take();
+    return socket && new Connection(socket, true, operation.scheduler);
   }
 
   /** @internal */
@@ -147,6 +169,7 @@ export class Acceptor {
     this.#bindError = error;
     this.#isClosed = true;
     this.#endBinding();
+    this.#wakeAll();
   }
 
   /** @internal */
@@ -155,8 +178,8 @@ export class Acceptor {
     let socket: Socket | undefined;
     while (this.#isAsked() && (socket = this.#listener.take()) !== undefined) {
       const waiter = this.#waiters.shift();
-      if (waiter !== null) waiter.fire(new Connection(socket, true));
-      else guarded(this.#taker!.onConnection, new Connection(socket, false));
+      if (waiter !== null) waiter.fire(new Connection(socket, true, waiter.scheduler));
+      else guarded(this.#taker!.onConnection, new Connection(socket, false, currentScheduler()));
     }
     if (this.#isAsked()) this.#listener.want();
   }
@@ -166,7 +189,8 @@ export class Acceptor {
     const failure = ioError(error, `accepting on ${this.address}`, this.address);
     const report = this.#options.onError ?? this.#taker?.onError;
     if (report !== undefined) guarded(report, failure);
-    else process.emitWarning(failure.message, { type: 'AcceptWarning', code: failure.code ?? '' });
+    else if (this.#taker !== null && failure.code !== 'ERR_LIMIT') guarded(uncaught, failure);
+    else this.#warn(failure);
   }
 
   #isAsked(): boolean {
@@ -177,19 +201,33 @@ export class Acceptor {
     if (!this.#isAsked()) this.#listener?.unwant();
   }
 
+  /** A refusal is a peer's doing: it must not end the process, nor flood the log. */
+  #warn(failure: NodeJS.ErrnoException): void {
+    const now = performance.now();
+    if (now - this.#warnedAt < WARN_EVERY) return;
+    this.#warnedAt = now;
+    const message = `${failure.message} (${this.dropped} refused so far)`;
+    process.emitWarning(message, { type: 'AcceptWarning', code: failure.code ?? '' });
+  }
+
+  #wakeAll(): void {
+    for (let waiter = this.#waiters.shift(); waiter !== null; waiter = this.#waiters.shift()) waiter.notify();
+  }
+
   #endBinding(): void {
-    const onBound = this.#onBound;
-    this.#onBound = null;
-    onBound?.();
+    for (const onBound of this.#onBound.splice(0)) onBound();
   }
 }
 
 class AcceptOperation extends QueuedOperation<Connection> {
   /** @internal */ declare acceptor: Acceptor;
+  /** @internal That of the coroutine, for its connection's timers. */
+  declare scheduler: Scheduler;
 
   constructor(acceptor: Acceptor) {
     super();
     this.acceptor = acceptor;
+    this.scheduler = currentScheduler();
   }
 
   poll(): boolean {
@@ -217,21 +255,20 @@ class AcceptOperation extends QueuedOperation<Connection> {
   }
 }
 
-class ListenOperation extends Leaf<Acceptor> {
-  /** @internal */ declare address: AddressLike | Address;
-  /** @internal */ declare options: ListenOptions | undefined;
+/** Binds an acceptor; `make` gives it anew at each performance. */
+export class ListenOperation extends Leaf<Acceptor> {
+  /** @internal */ declare make: () => Acceptor;
   /** @internal */ declare acceptor: Acceptor | null;
 
-  constructor(address: AddressLike | Address, options: ListenOptions | undefined) {
+  constructor(make: () => Acceptor) {
     super();
-    this.address = Address.parse(address);
-    this.options = options;
+    this.make = make;
     this.acceptor = null;
   }
 
   poll(): boolean {
-    if (this.acceptor === null) return false;
-    const { acceptor } = this;
+    const acceptor = (this.acceptor ??= this.make());
+    if (!acceptor.isSettled) return false;
     this.acceptor = null;
     acceptor.checkBound();
     this.value = acceptor;
@@ -239,8 +276,7 @@ class ListenOperation extends Leaf<Acceptor> {
   }
 
   arm(): void {
-    this.acceptor = new Acceptor(this.address, this.options);
-    this.acceptor.bind(() => this.notify());
+    this.acceptor?.bind(() => this.notify());
   }
 
   disarm(): void {
@@ -249,7 +285,7 @@ class ListenOperation extends Leaf<Acceptor> {
   }
 
   describe(): string {
-    return `binding ${String(this.address)}`;
+    return `binding ${this.acceptor?.address ?? 'an address'}`;
   }
 }
 
@@ -271,5 +307,11 @@ class ListenOperation extends Leaf<Acceptor> {
  * ```
  */
 export function listen(address: AddressLike | Address, options?: ListenOptions): Operation<Acceptor> {
-  return new ListenOperation(address, options);
+  // Malformed arguments are an error of this call, not of its performance.
+  let acceptor: Acceptor | null = new Acceptor(address, options);
+  return new ListenOperation(() => {
+    const made = acceptor ?? new Acceptor(address, options);
+    acceptor = null;
+    return made;
+  });
 }

@@ -13,6 +13,9 @@ export type AddressLike =
 /** Where a port alone binds and dials. */
 const LOOPBACK = '127.0.0.1';
 
+/** Room in `sun_path` of sockaddr_un, without the closing zero: 108 bytes on Linux, 104 elsewhere. */
+const LONGEST_PATH = process.platform === 'linux' ? 107 : 103;
+
 const EXPECTED = "a port, 'host:port', '[::1]:port', 'unix:/path', { host, port } or { path }";
 
 /**
@@ -83,7 +86,13 @@ function checkPort(port: unknown): number {
 }
 
 function checkPath(path: unknown): string {
-  if (typeof path === 'string' && path !== '' && !path.includes('\0')) return path;
+  if (typeof path === 'string' && path !== '' && !path.includes('\0')) {
+    // libuv would cut it off in silence.
+    if (Buffer.byteLength(path) <= LONGEST_PATH) return path;
+    throw new TypeError(
+      `expected a socket path of at most ${LONGEST_PATH} bytes, got ${Buffer.byteLength(path)}`,
+    );
+  }
   throw new TypeError(`expected the path of a Unix socket, got ${inWords(path)}`);
 }
 

@@ -4,7 +4,6 @@
 
 import { ClosedError, inWords, TimeoutError } from '../scheduler/errors.ts';
 import type { Operation } from '../scheduler/operation.ts';
-import { currentScheduler } from '../scheduler/run.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
 import { suspend } from '../scheduler/suspend.ts';
 import { Address } from './address.ts';
@@ -45,7 +44,9 @@ export class Connection {
   readonly localAddress: Address;
   /** The peer's address, as it was when the connection was made. */
   readonly remoteAddress: Address;
-  readonly #scheduler: Scheduler = currentScheduler();
+  /** @internal The event loop that it was added to. */
+  loop: { forget(conn: Connection): void } | null = null;
+  readonly #scheduler: Scheduler;
   readonly #socket: Socket;
   readonly #input: Input;
   readonly #output: Output;
@@ -53,12 +54,15 @@ export class Connection {
   /** Makes the error that later users get; null while open. */
   #closed: (() => Error) | null = null;
   #linger: Linger | null = null;
+  /** Input was asked for although nobody reads, to tell silence from a slow reader. */
+  #hasLooked = false;
   #noDelay = true;
   #keepAlive = KEEP_ALIVE;
 
   /** @internal */
-  constructor(socket: Socket, isAdded: boolean) {
+  constructor(socket: Socket, isAdded: boolean, scheduler: Scheduler) {
     this.#socket = socket;
+    this.#scheduler = scheduler;
     this.localAddress = addressOf(socket.localAddress);
     this.remoteAddress = addressOf(socket.remoteAddress);
     this.#output = new Output(socket, this.remoteAddress);
@@ -159,7 +163,7 @@ export class Connection {
 
   /**
    * Closes, gracefully and at once: what was written is still delivered, whoever waits is woken with a
-   * `ClosedError`, input is discarded. A peer that takes nothing for 5 s, or does not end within 30 s,
+   * `ClosedError` (of a write that was handed over, its `accepted` says how many bytes), input is discarded. A peer that takes nothing for 5 s, or does not end within 30 s,
    * is reset. May be called twice.
    */
   close(): void {
@@ -170,12 +174,12 @@ export class Connection {
 
   /** Closes at once: what was not delivered is dropped, and a TCP peer sees a reset. */
   reset(): void {
-    if (this.#closed !== null) {
-      this.#linger?.reset();
-      return;
-    }
     const reason = (): Error =>
       new ClosedError(`the connection to ${this.remoteAddress} was reset on this side`);
+    if (this.#closed !== null) {
+      this.#linger?.reset(reason);
+      return;
+    }
     this.#shut(reason);
     this.#socket.reset();
     this.#output.abort(reason);
@@ -217,7 +221,8 @@ export class Connection {
 
   /**
    * Milliseconds without a byte in either direction after which the connection is closed and whoever
-   * waits gets a `TimeoutError`; 0, the default, for never.
+   * waits gets a `TimeoutError`; 0, the default, for never. Input that waits to be read is no silence.
+   * Bytes that the peer takes out of the kernel's buffers are not seen.
    */
   get idleTimeout(): number {
     return this.#input.idle?.timeout ?? 0;
@@ -226,7 +231,7 @@ export class Connection {
     checkDuration(ms, 'idleTimeout');
     if (this.isClosed) return;
     this.#input.idle ??= new IdleTimer(this.#scheduler, () => this.#onIdle());
-    this.#input.idle.start(ms);
+    this.#input.idle.start(ms === Infinity ? 0 : ms);
   }
 
   /** @internal Waits, after `close`, until all was delivered; throws what kept it from that. */
@@ -255,17 +260,33 @@ export class Connection {
 
   #shut(reason: () => Error): void {
     this.#closed = reason;
+    this.loop?.forget(this);
+    this.loop = null;
     this.#input.idle?.stop();
     this.#output.close(reason);
     this.#input.close(reason);
   }
 
   #onIdle(): void {
+    // What came and was not read yet is no silence of the peer. With no reader it may still be in the
+    // kernel, so a last look is taken.
+    if (this.#input.isReadable) {
+      this.#hasLooked = false;
+      this.#input.idle?.start(this.idleTimeout);
+      return;
+    }
+    if (this.#input.reader === null && !this.#hasLooked) {
+      this.#hasLooked = true;
+      this.#socket.wantRead();
+      this.#input.idle?.lookAgain();
+      return;
+    }
     const message = `no byte from or to ${this.remoteAddress} for ${this.idleTimeout} ms`;
     const isStuck = this.#output.waiting > 0;
-    this.#shut(() => new TimeoutError(message));
+    const reason = (): Error => new TimeoutError(message);
+    this.#shut(reason);
     this.#linger = new Linger(this.#socket, this.#output, this.#scheduler.timers);
-    if (isStuck) this.#linger.reset();
+    if (isStuck) this.#linger.reset(reason);
   }
 }
 

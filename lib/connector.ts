@@ -48,10 +48,11 @@ export class Connector {
 
   /** @internal */
   attempt(onConnect: (conn: Connection) => void, onError: (cause: Error | null) => void): () => void {
+    const scheduler = currentScheduler();
     const end = reactor.connect(this.address, {
       onConnect: (socket) => {
         timer?.stop();
-        onConnect(new Connection(socket, true));
+        onConnect(new Connection(socket, true, scheduler));
       },
       onConnectError: (error) => {
         timer?.stop();
@@ -64,7 +65,7 @@ export class Connector {
       end();
     };
     if (this.#timeout < Infinity) {
-      timer = new Timer(currentScheduler().timers, () => {
+      timer = new Timer(scheduler.timers, () => {
         cancel();
         onError(null);
       });

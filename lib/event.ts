@@ -4,12 +4,12 @@
 import { inWords } from '../scheduler/errors.ts';
 import { Acceptor } from './acceptor.ts';
 import { Connection } from './connection.ts';
-import { guarded } from './io-error.ts';
+import { guarded, uncaught } from './io-error.ts';
 import { reactor } from './reactor/index.ts';
 
 interface Accepting {
   readonly onConnection: (conn: Connection) => void;
-  readonly onError: (error: Error) => void;
+  readonly onError: ((error: Error) => void) | undefined;
 }
 
 /**
@@ -42,16 +42,22 @@ export class EventLoop {
   /**
    * Adds an acceptor, binding it if it is not bound yet: `onConnection` is called for each connection,
    * which is not added itself. Without `onError`, errors of binding and accepting are uncaught.
-   * Adds a connection: its `recv` callbacks are delivered. Adding again what is there changes nothing.
+   * Adds a connection: its `recv` callbacks are delivered. Adding an acceptor
+   * again replaces its callbacks. What is closed is forgotten.
    *
    * @throws TypeError for anything else; ClosedError for an acceptor that was closed
    */
   add(acceptor: Acceptor, onConnection: (conn: Connection) => void, onError?: (error: Error) => void): void;
   add(conn: Connection): void;
-  add(what: Acceptor | Connection, onConnection?: (conn: Connection) => void, onError = uncaught): void {
+  add(
+    what: Acceptor | Connection,
+    onConnection?: (conn: Connection) => void,
+    onError?: (error: Error) => void,
+  ): void {
     if (what instanceof Connection) {
       if (what.isClosed) return;
       this.#connections.add(what);
+      what.loop = this;
       what.setAdded(this.#release !== null);
     } else if (what instanceof Acceptor) {
       if (typeof onConnection !== 'function') {
@@ -61,6 +67,7 @@ export class EventLoop {
       }
       what.checkOpen();
       this.#acceptors.set(what, { onConnection, onError });
+      what.loop = this;
       if (!what.isBinding) what.bind(() => this.#onBound(what));
       else this.#deliver(what);
     } else {
@@ -94,6 +101,12 @@ export class EventLoop {
     for (const conn of this.#connections) conn.setAdded(false);
   }
 
+  /** @internal It was closed. */
+  forget(what: Acceptor | Connection): void {
+    if (what instanceof Connection) this.#connections.delete(what);
+    else this.#acceptors.delete(what);
+  }
+
   #deliver(acceptor: Acceptor): void {
     const accepting = this.#acceptors.get(acceptor);
     if (accepting !== undefined && this.#release !== null) acceptor.setTaker(accepting);
@@ -111,11 +124,8 @@ export class EventLoop {
       acceptor.checkBound();
     } catch (error) {
       // Closing it while it was being bound is no error of binding.
-      if ((error as NodeJS.ErrnoException).syscall !== undefined) guarded(accepting.onError, error as Error);
+      if ((error as NodeJS.ErrnoException).syscall !== undefined)
+        guarded(accepting.onError ?? uncaught, error as Error);
     }
   }
-}
-
-function uncaught(error: Error): never {
-  throw error;
 }

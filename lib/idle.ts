@@ -4,6 +4,9 @@
 import type { Scheduler } from '../scheduler/scheduler.ts';
 import { Timer } from '../scheduler/timers.ts';
 
+/** Milliseconds in which input that is there comes from the kernel. */
+const MOMENT = 25;
+
 export class IdleTimer {
   readonly #scheduler: Scheduler;
   readonly #timer: Timer;
@@ -29,6 +32,11 @@ export class IdleTimer {
     if (timeout === 0) return;
     this.touch();
     this.#timer.startAt(this.#lastActivity + timeout);
+  }
+
+  /** Looks again in a moment. */
+  lookAgain(): void {
+    this.#timer.start(MOMENT);
   }
 
   stop(): void {

@@ -3,10 +3,10 @@
 // arrived for a reader that was cancelled are there for the next one.
 
 import { BusyError } from '../scheduler/errors.ts';
-import { Leaf } from '../scheduler/operation.ts';
+import { Leaf, type Suspension } from '../scheduler/operation.ts';
 import type { Address } from './address.ts';
 import type { IdleTimer } from './idle.ts';
-import { checkCallback, guarded, ioError } from './io-error.ts';
+import { atLeaf, checkCallback, guarded, ioError } from './io-error.ts';
 import type { Socket } from './reactor/contract.ts';
 
 /** Whoever waits for the connection to be readable. */
@@ -46,7 +46,7 @@ export class Input {
 
   /** Takes what has come; undefined if nothing has. */
   take(): Buffer | null | undefined {
-    if (this.#closed !== null) throw this.#closed();
+    if (this.#closed !== null) throw atLeaf(this.#closed());
     if (!this.#isAdded) return undefined;
     let data: Buffer | null | undefined = this.#rest;
     if (data !== null) {
@@ -65,6 +65,11 @@ export class Input {
     return data;
   }
 
+  /** Whether something waits to be taken. */
+  get isReadable(): boolean {
+    return this.#rest !== null || this.#socket.isReadable;
+  }
+
   putBack(rest: Buffer): void {
     this.#rest = rest;
   }
@@ -73,7 +78,7 @@ export class Input {
   await(reader: Reader): void {
     this.reader = reader;
     if (this.#closed === null && !this.#isAdded) return;
-    if (this.#closed === null && this.#rest === null && !this.#socket.isReadable) this.#socket.wantRead();
+    if (this.#closed === null && !this.isReadable) this.#socket.wantRead();
     else queueMicrotask(() => this.reader === reader && reader.onReadable());
   }
 
@@ -95,20 +100,16 @@ export class Input {
 
 abstract class InputOperation<T> extends Leaf<T> implements Reader {
   /** @internal */ declare input: Input;
-  /** @internal Created by `read()` and not performed yet. */
-  declare isNew: boolean;
 
   constructor(input: Input) {
     super();
     this.input = input;
-    this.isNew = false;
   }
 
   /** Takes what is there; undefined when nothing is. */
   abstract take(): T | undefined;
 
   poll(): boolean {
-    this.isNew = false;
     const { input } = this;
     if (input.reader !== null && input.reader !== this) throw busy(input);
     let isWaiting = false;
@@ -141,6 +142,19 @@ abstract class InputOperation<T> extends Leaf<T> implements Reader {
 
 /** The next bytes; null at the end of the stream. A connection has one and performs it again and again. */
 export class ReadOperation extends InputOperation<Buffer | null> {
+  /** @internal Created by `read()` and not performed yet. */
+  declare isNew: boolean;
+
+  constructor(input: Input) {
+    super(input);
+    this.isNew = false;
+  }
+
+  override next(sent?: unknown): IteratorResult<Suspension, Buffer | null> {
+    this.isNew = false;
+    return super.next(sent);
+  }
+
   take(): Buffer | null | undefined {
     return this.input.take();
   }

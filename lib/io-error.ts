@@ -9,16 +9,25 @@ import type { Address } from './address.ts';
 /** An error that names who was spoken to, made where the coroutine waits, from what the system said. */
 export function ioError(cause: Error, action: string, address: Address): NodeJS.ErrnoException {
   const { code, syscall, errno } = cause as NodeJS.ErrnoException;
-  const error: NodeJS.ErrnoException = new Error(`${action}: ${cause.message}`, { cause });
-  // Ten frames are few: they should be the user's, from the line that waited, not ours.
-  if (core.current !== null) Error.captureStackTrace(error, Leaf.prototype.next);
+  // A socket has one error: the write that meets that of a read must not say "read ECONNRESET".
+  const isTransfer = syscall === 'read' || syscall === 'write';
+  const error = new Error(`${action}: ${isTransfer && code ? code : cause.message}`, { cause });
   return Object.assign(
-    error,
+    atLeaf(error),
     code === undefined ? {} : { code },
     errno === undefined ? {} : { errno },
     syscall === undefined ? {} : { syscall },
     address.path === '' ? { address: address.host, port: address.port } : { address: address.path },
   );
+}
+
+/** Ten frames are few: they should be the user's, from the line that waited, not ours. */
+export function atLeaf<E extends Error>(error: E): E {
+  if (core.current === null) return error;
+  Error.captureStackTrace(error, Leaf.prototype.next);
+  // Made outside of a leaf, as for the callback of `send` in a coroutine: then all frames are the user's.
+  if (!error.stack?.includes('\n    at ')) Error.captureStackTrace(error, atLeaf);
+  return error;
 }
 
 /** Calls a user's callback; what it throws is uncaught, and disturbs nobody else. */
@@ -32,9 +41,21 @@ export function guarded<A extends unknown[]>(callback: (...args: A) => void, ...
   }
 }
 
+/** An error that nobody asked for. */
+export function uncaught(error: Error): never {
+  throw error;
+}
+
 export function checkCallback(callback: unknown, what: string): void {
   if (typeof callback !== 'function')
     throw new TypeError(`${what} expects a callback, got ${inWords(callback)}`);
+}
+
+/** A count given by the user; undefined stands for the default. */
+export function checkCount(count: unknown, what: string): void {
+  if (count === undefined || count === Infinity || (Number.isInteger(count) && (count as number) >= 0))
+    return;
+  throw new TypeError(`${what} expects a whole number, 0 or more, got ${inWords(count)}`);
 }
 
 /** A duration given by the user. */

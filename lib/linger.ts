@@ -16,12 +16,18 @@ export class Linger implements SocketOwner {
   readonly #patience: Timer;
   readonly #limit: Timer;
   #onDelivered: ((error: Error | null) => void) | null = null;
+  /** It was reset: nothing more is delivered. */
+  #isOver = false;
+  /** Makes the error for what was not delivered then. */
+  #lost: (() => Error) | null = null;
 
   constructor(socket: Socket, output: Output, timers: Timers) {
     this.#socket = socket;
     this.#output = output;
-    this.#patience = new Timer(timers, () => this.reset());
-    this.#limit = new Timer(timers, () => this.reset());
+    const giveUp = (): void =>
+      this.reset(() => new ClosedError(`${output.peer} did not take what was written in time`));
+    this.#patience = new Timer(timers, giveUp);
+    this.#limit = new Timer(timers, giveUp);
     socket.owner = this;
     socket.end();
     this.#patience.start(NO_PROGRESS);
@@ -36,14 +42,15 @@ export class Linger implements SocketOwner {
     this.#tell();
   }
 
-  reset(): void {
+  /** Ends it at once; `reason` makes the error of those whose bytes are lost. */
+  reset(reason: () => Error): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#lost = reason;
     this.#stop();
     this.#socket.reset();
-    const lost = (): Error => new ClosedError(`${this.#output.peer} did not take what was written in time`);
-    this.#output.abort(lost);
-    const isLost = this.#output.waiting > 0;
-    this.#onDelivered?.(isLost ? lost() : null);
-    this.#onDelivered = null;
+    this.#output.abort(reason);
+    this.#tell();
   }
 
   onReadable(): void {
@@ -64,6 +71,8 @@ export class Linger implements SocketOwner {
 
   onSent(): void {
     this.#output.onSent();
+    // A callback of `send` may have reset the connection.
+    if (this.#isOver) return;
     if (this.#socket.writeError === undefined) this.#patience.start(NO_PROGRESS);
     this.#tell();
     if (this.#output.waiting <= 0 && this.#socket.isReadable) this.onReadable();
@@ -71,10 +80,11 @@ export class Linger implements SocketOwner {
 
   #tell(): void {
     const { writeError } = this.#socket;
-    if (writeError === undefined && this.#output.waiting > 0) return;
-    this.#onDelivered?.(writeError === undefined ? null : this.#output.error());
-    this.#onDelivered = null;
+    const isLost = this.#output.waiting > 0;
+    if (isLost && writeError === undefined && this.#lost === null) return;
     if (writeError !== undefined) this.#stop();
+    this.#onDelivered?.(isLost ? (this.#lost?.() ?? this.#output.error()) : null);
+    this.#onDelivered = null;
   }
 
   #stop(): void {

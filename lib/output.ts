@@ -10,7 +10,7 @@
 import { ClosedError } from '../scheduler/errors.ts';
 import { WaitQueue } from '../scheduler/wait-queue.ts';
 import type { Address } from './address.ts';
-import { guarded, ioError } from './io-error.ts';
+import { atLeaf, guarded, ioError } from './io-error.ts';
 import type { Socket } from './reactor/contract.ts';
 import type { DrainOperation, WriteOperation } from './write.ts';
 
@@ -56,13 +56,13 @@ export class Output {
 
   /** Throws if nothing can be written any more. */
   check(): void {
-    if (this.#closed !== null) throw this.#closed();
+    if (this.#closed !== null) throw atLeaf(this.#closed());
     if (this.socket.writeError !== undefined) throw this.error();
   }
 
   checkOpen(): void {
     this.check();
-    if (this.#isEnded) throw new ClosedError(`cannot write to ${this.peer} after end`);
+    if (this.#isEnded) throw atLeaf(new ClosedError(`cannot write to ${this.peer} after end`));
   }
 
   error(): Error {
@@ -83,7 +83,7 @@ export class Output {
       failure = error as Error;
     }
     if (onSent === undefined) return;
-    if (failure === null && bytes.byteLength > 0) {
+    if (failure === null && (bytes.byteLength > 0 || this.#callbacks.length > 0)) {
       this.#callbacks.push({ until: this.#handedOver, onSent });
     } else {
       queueMicrotask(() => guarded(onSent, failure));
@@ -126,7 +126,7 @@ export class Output {
 
   /** The connection was closed: all who wait are woken, what is borrowed is copied first (N7). */
   close(reason: () => Error): void {
-    this.#closed = reason;
+    this.#closed ??= reason;
     this.socket.keep();
     for (let drain = this.drains.shift(); drain !== null; drain = this.drains.shift()) drain.notify();
     this.wakeWriter();

@@ -1,14 +1,14 @@
 // The server loop: one coroutine per client. A client's error is its own, and its connection is closed
 // when its handler ends. It ends in stages: stop accepting, let the handlers finish, cancel the rest.
 
-import { ClosedError, inWords } from '../scheduler/errors.ts';
+import { CancelledError, ClosedError, inWords } from '../scheduler/errors.ts';
 import type { Co, Operation } from '../scheduler/operation.ts';
 import { type Scope, scope } from '../scheduler/scope.ts';
 import { sleep } from '../scheduler/sleep.ts';
-import { Acceptor, listen, type ListenOptions } from './acceptor.ts';
+import { Acceptor, listen, ListenOperation, type ListenOptions } from './acceptor.ts';
 import type { Address, AddressLike } from './address.ts';
 import type { Connection } from './connection.ts';
-import { checkDuration } from './io-error.ts';
+import { checkCallback, checkDuration } from './io-error.ts';
 
 export interface ServeOptions extends Omit<ListenOptions, 'onError'> {
   /**
@@ -26,7 +26,8 @@ const GRACE = 5_000;
 
 /**
  * Serves each connection in a coroutine of its own. Returns after `signal` has aborted, or the acceptor
- * was closed, and all handlers have ended; cancelling it cancels the handlers at once. An acceptor that
+ * was closed, and all handlers have ended; cancelling it cancels the handlers at once. The connection of
+ * a handler that was cancelled is reset. An acceptor that
  * is handed in is closed in the end as well.
  *
  * @throws TypeError for malformed arguments; the system's error if it cannot listen (`EADDRINUSE`, …)
@@ -54,11 +55,15 @@ export function* serve(
 ): Co<void> {
   const { signal, grace = GRACE, onError = printError, onListening, ...listenOptions } = options;
   if (typeof handler !== 'function') throw new TypeError(`serve expects a handler, got ${inWords(handler)}`);
+  checkCallback(onError, 'the onError of serve');
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw new TypeError(`serve expects an AbortSignal, got ${inWords(signal)}`);
+  }
   checkDuration(grace, 'the grace of serve');
-  const acceptor =
-    where instanceof Acceptor
-      ? where
-      : yield* listen(where, { ...listenOptions, onError: (error) => onError(error, undefined) });
+  const report = (error: Error): void => onError(error, undefined);
+  const acceptor = yield* where instanceof Acceptor
+    ? new ListenOperation(() => where)
+    : listen(where, { ...listenOptions, onError: report });
   const stop = (): void => acceptor.close();
   if (signal?.aborted) stop();
   else signal?.addEventListener('abort', stop, { once: true });
@@ -106,6 +111,10 @@ function* acceptUnlessClosed(acceptor: Acceptor): Co<Connection | null> {
 function* handle(conn: Connection, handler: (conn: Connection) => Co<void> | Operation<void>): Co<void> {
   try {
     yield* handler(conn);
+  } catch (error) {
+    // Who was cut off has had its time: a peer that never ends must not hold the process up.
+    if (error instanceof CancelledError) conn.reset();
+    throw error;
   } finally {
     conn.close();
   }

@@ -87,7 +87,7 @@ export class WriteOperation extends DrainOperation {
 
   constructor(output: Output, parts: readonly (string | Uint8Array)[]) {
     super(output);
-    this.parts = parts;
+    this.parts = [...parts];
     this.isHandedOver = false;
     this.accepted = 0;
   }
@@ -110,7 +110,7 @@ export class WriteOperation extends DrainOperation {
         output.check();
       } catch (error) {
         this.isHandedOver = false;
-        throw error;
+        throw Object.assign(error as Error, { accepted: this.accepted });
       }
     }
     if (!this.isDone()) return false;
@@ -153,10 +153,9 @@ export class WriteOperation extends DrainOperation {
     let isBorrowed = false;
     this.accepted = 0;
     for (const part of this.parts) {
-      const isString = typeof part === 'string';
-      isBorrowed ||= !isString && part.byteLength > HIGH_WATER_MARK;
-      const isOwned = isString || part.byteLength <= HIGH_WATER_MARK;
+      const isOwned = typeof part === 'string' || part.byteLength <= HIGH_WATER_MARK;
       const bytes = isOwned ? Buffer.from(part as string) : part;
+      isBorrowed ||= !isOwned;
       this.accepted += bytes.byteLength;
       output.handOver(bytes, isOwned);
     }

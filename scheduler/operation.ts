@@ -139,6 +139,7 @@ export abstract class Leaf<T> implements Operation<T> {
       return this.poll() ? this.finish() : park(this);
     }
     if (this.state === ARMED || (this.waiter !== null && isElsewhere(this.waiter))) {
+      core.current?.scope.throwIfCancelled();
       throw new BusyError(`somebody is ${this.describe()} already; one at a time`);
     }
     return take(this);
@@ -146,11 +147,13 @@ export abstract class Leaf<T> implements Operation<T> {
 
   throw(error: unknown): IteratorResult<Suspension, T> {
     this.cancel();
+    this.state = IDLE;
     throw error;
   }
 
   return(value: T): IteratorResult<Suspension, T> {
     this.cancel();
+    this.state = IDLE;
     return { done: true, value };
   }
 
@@ -229,7 +232,13 @@ function take<T>(operation: Leaf<T>): IteratorResult<Suspension, T> {
   }
   operation.state = IDLE;
   if (operation.poll()) return operation.finish();
-  core.current?.scope.throwIfCancelled();
+  if (core.current?.scope.isCancelled === true) {
+    // There was nothing: it ends as if it had been cancelled while armed, its place in a queue included.
+    operation.state = ARMED;
+    operation.cancel();
+    if (operation.state !== IDLE) return take(operation);
+    core.current.scope.throwIfCancelled();
+  }
   return park(operation);
 }
 

@@ -6,7 +6,7 @@
 import { type Clock, RealClock } from './clock.ts';
 import { core } from './core.ts';
 import { Coroutine, type SpawnOptions } from './coroutine.ts';
-import { inWords } from './errors.ts';
+import { CancelledError, inWords } from './errors.ts';
 import { ARMED, type Body, type Co, type Operation, SUSPENDED } from './operation.ts';
 import type { Scope } from './scope.ts';
 import { Timers } from './timers.ts';
@@ -25,7 +25,10 @@ const READINGS_PER_TURN = 4096;
 const settled = Promise.resolve();
 
 export interface RunOptions {
-  /** Cancels the coroutine and all its children when it aborts; its reason becomes the error's `cause`. */
+  /**
+   * Cancels the coroutine and all its children when it aborts; its reason becomes the error's `cause`.
+   * The body is not started if it has aborted before.
+   */
   signal?: AbortSignal | undefined;
   /** The name in dumps and messages. */
   name?: string | undefined;
@@ -76,11 +79,11 @@ export class Scheduler {
   /** Runs a body as the root of a tree of coroutines of this scheduler; see the function `run`. */
   run<T>(body: Body<T>, options: RunOptions = {}): Promise<T> {
     const { signal, name } = options;
+    if (signal?.aborted) return Promise.reject(new CancelledError(signal.reason));
     return new Promise((resolve, reject) => {
       const root = this.spawn(null, body, { name });
       const onAbort = (): void => root.cancel(signal?.reason);
-      if (signal?.aborted) onAbort();
-      else signal?.addEventListener('abort', onAbort, { once: true });
+      signal?.addEventListener('abort', onAbort, { once: true });
       const end = (): void => signal?.removeEventListener('abort', onAbort);
       observe(
         root,

@@ -27,6 +27,7 @@ export class SuspendOperation<T> extends Leaf<T> {
     this.hook = null;
     const resume: Resume<T> = (error, value) => {
       if (round !== this.round) return;
+      this.hook = null;
       if (error === undefined || error === null) this.fire(value as T);
       else this.fail(error);
     };

@@ -147,7 +147,8 @@ export class NodeSocket implements Socket {
   }
 
   setKeepAlive(delay: number): void {
-    this.#socket.setKeepAlive(delay > 0, delay);
+    // Node counts whole seconds and takes less than one for none.
+    this.#socket.setKeepAlive(delay > 0, Math.min(Math.max(delay, 1_000), 2_147_483_647));
   }
 
   /** Hands pieces over until one is not taken at once, or none is left. */
@@ -228,6 +229,8 @@ export class NodeSocket implements Socket {
   /** Node destroys a socket on its first error: what was read before it can still be taken. */
   #onError(error: Error): void {
     if (this.#isReset) return;
+    // What is still in Node's own buffer came before the error.
+    for (let rest; (rest = this.#socket.read() as Buffer | null) !== null;) this.#chunks.push(rest);
     this.#readError ??= error;
     if (this.writeError === undefined) {
       this.writeError = error;

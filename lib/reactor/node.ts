@@ -101,7 +101,7 @@ class NodeListener implements Listener {
     this.#reactor = reactor;
     this.#owner = owner;
     this.address = to;
-    this.#backlog = options.backlog ?? BACKLOG;
+    this.#backlog = Math.max(1, options.backlog ?? BACKLOG);
     this.#maxConnections = options.maxConnections ?? Infinity;
     this.#server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true });
     // Binding keeps the process alive until its answer is there.
@@ -158,6 +158,7 @@ class NodeListener implements Listener {
       this.#owner.onAcceptError(error);
     } else {
       this.#isClosed = true;
+      this.unwant();
       this.#reactor.holds.remove();
       this.#owner.onListenError(error);
     }

@@ -1,7 +1,14 @@
 // A skein connection and a plain socket at its other end, for tests inside of a coroutine.
 
 import type net from 'node:net';
-import { type Acceptor, type AddressLike, type Co, type Connection, listen } from '../../lib/index.ts';
+import {
+  type Acceptor,
+  type AddressLike,
+  type Body,
+  type Co,
+  type Connection,
+  listen,
+} from '../../lib/index.ts';
 import { PromiseOperation } from '../../scheduler/yieldable.ts';
 import { connect } from './peers.ts';
 
@@ -36,7 +43,7 @@ export function* withPair<T>(body: (pair: Pair) => Co<T>, address?: AddressLike)
 }
 
 /** The error that a body throws. */
-export function* failure(body: () => Co<unknown>): Co<NodeJS.ErrnoException> {
+export function* failure(body: Body<unknown>): Co<NodeJS.ErrnoException> {
   try {
     yield* body();
   } catch (error) {

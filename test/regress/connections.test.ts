@@ -1,0 +1,376 @@
+// Faults that were found by use and by reading, each as the test that would have found it.
+
+import t from 'tap';
+import {
+  Acceptor,
+  type Co,
+  type Connection,
+  EventLoop,
+  listen,
+  pause,
+  run,
+  serve,
+  sleep,
+  spawn,
+  TimeoutError,
+} from '../../lib/index.ts';
+import { reactor } from '../../lib/reactor/index.ts';
+import type { NodeReactor } from '../../lib/reactor/node.ts';
+import { failure, wait, withPair } from '../support/pair.ts';
+import { connect, readAll, startConnect, until } from '../support/peers.ts';
+import { runProgram } from '../support/program.ts';
+
+const ignored = { onError: () => {} };
+
+// The callback of a `send` comes in the very moment in which a waiting writer was woken and has not run.
+
+t.test('a woken writer that is cancelled leaves the queue to the next', (t) =>
+  run(() =>
+    withPair(function* ({ conn, peer }) {
+      peer.pause();
+      conn.send(Buffer.alloc(8_000_000), () => {
+        conn.send(Buffer.alloc(8_000_000));
+        first.cancel();
+      });
+      const first = spawn(() => conn.write('first'), ignored);
+      const second = spawn(() => conn.write('second'));
+      yield* sleep(10);
+      const all = readAll(peer);
+      yield* second.join();
+      yield* conn.end();
+      t.match(String((yield* wait(all)).subarray(-11)), /\0second$/);
+    }),
+  ),
+);
+
+t.test('a woken writer that is cancelled while it hands over has its bytes copied', (t) =>
+  run(() =>
+    withPair(function* ({ conn, peer }) {
+      peer.pause();
+      conn.send(Buffer.alloc(8_000_000), () => writer.cancel());
+      const buffer = Buffer.alloc(8_000_000, 'a');
+      let accepted: unknown;
+      const writer = spawn(function* () {
+        try {
+          yield* conn.write(buffer);
+        } catch (error) {
+          ({ accepted } = error as { accepted?: number });
+          throw error;
+        }
+      }, ignored);
+      yield* sleep(10);
+      const all = readAll(peer);
+      yield* failure(() => writer.join());
+      t.equal(accepted, 8_000_000);
+      buffer.fill('b');
+      yield* conn.end();
+      t.notOk((yield* wait(all)).includes('b'));
+    }),
+  ),
+);
+
+t.test('who cancels a reader may read itself at once', (t) =>
+  run(() =>
+    withPair(function* ({ conn, peer }) {
+      const reader = spawn(() => conn.read());
+      yield* pause();
+      reader.cancel();
+      peer.write('mine');
+      t.equal(String(yield* conn.read()), 'mine');
+      t.equal((yield* failure(() => reader.join())).code, 'ABORT_ERR');
+    }),
+  ),
+);
+
+t.test('a read that was refused in a cancelled scope is no missing yield*', (t) =>
+  run(() =>
+    withPair(function* ({ conn, peer }) {
+      const reader = spawn(() => conn.read());
+      reader.cancel();
+      t.equal((yield* failure(() => reader.join())).code, 'ABORT_ERR');
+      peer.write('x');
+      t.equal(String(yield* conn.read()), 'x');
+    }),
+  ),
+);
+
+t.test('bytes that came before a reset are read before its error', (t) =>
+  run(() =>
+    withPair(function* ({ conn, peer }) {
+      for (const letter of 'abcd') {
+        peer.write(letter);
+        yield* sleep(10);
+        if (letter === 'a') t.equal(String(yield* conn.read()), 'a');
+      }
+      peer.resetAndDestroy();
+      yield* sleep(20);
+      let text = '';
+      const error = yield* failure(function* () {
+        for (let data; (data = yield* conn.read()) !== null;) text += String(data);
+      });
+      t.equal(text, 'bcd');
+      t.equal(error.code, 'ECONNRESET');
+    }),
+  ),
+);
+
+t.test('input that waits to be read is no silence', (t) =>
+  run(() =>
+    withPair(function* ({ conn, peer }) {
+      conn.idleTimeout = 30;
+      peer.write('in time');
+      yield* sleep(100);
+      t.equal(String(yield* conn.read()), 'in time');
+    }),
+  ),
+);
+
+t.test('a writer that is stuck gets the TimeoutError, and its handler ends', async (t) => {
+  const errors: unknown[] = [];
+  const stop = new AbortController();
+  let port = 0;
+  let isOver = false;
+  const ended = run(() =>
+    serve(
+      0,
+      function* (conn) {
+        conn.idleTimeout = 50;
+        try {
+          yield* conn.write(Buffer.alloc(20_000_000));
+        } catch (error) {
+          errors.push(error);
+        }
+        isOver = true;
+      },
+      { signal: stop.signal, onListening: (address) => (port = address.port), onError: () => {} },
+    ),
+  );
+  await until(() => port !== 0);
+  const peer = await connect({ port });
+  peer.pause();
+  await until(() => isOver);
+  t.ok(errors[0] instanceof TimeoutError);
+  t.match(errors[0], { accepted: 20_000_000 });
+  const started = performance.now();
+  stop.abort();
+  await ended;
+  t.ok(performance.now() - started < 3_000, 'well within the grace');
+  peer.destroy();
+});
+
+t.test('a reset that its handler has dealt with is no failed write', async (t) => {
+  const errors: unknown[] = [];
+  const stop = new AbortController();
+  let port = 0;
+  let handled = 0;
+  const ended = run(() =>
+    serve(
+      0,
+      function* (conn): Co<void> {
+        try {
+          yield* conn.read();
+        } catch {
+          handled++;
+        }
+      },
+      {
+        signal: stop.signal,
+        onListening: (address) => (port = address.port),
+        onError: (error) => errors.push(error),
+      },
+    ),
+  );
+  await until(() => port !== 0);
+  const peer = await connect({ port });
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  peer.resetAndDestroy();
+  await until(() => handled === 1);
+  stop.abort();
+  await ended;
+  t.same(errors, []);
+});
+
+t.test('serve binds an acceptor that is not bound yet', async (t) => {
+  const acceptor = new Acceptor(0);
+  const stop = new AbortController();
+  let port = 0;
+  const ended = run(() =>
+    serve(
+      acceptor,
+      function* (conn) {
+        yield* conn.write('hello');
+      },
+      { signal: stop.signal, onListening: (address) => (port = address.port) },
+    ),
+  );
+  await until(() => port !== 0);
+  const peer = await connect({ port });
+  t.equal(String(await readAll(peer)), 'hello');
+  peer.end();
+  stop.abort();
+  await ended;
+});
+
+t.test(
+  'accept on an acceptor that does not listen is an error, and one that cannot bind tells who waits',
+  (t) =>
+    run(function* () {
+      const acceptor = new Acceptor(0);
+      t.match(yield* failure(() => acceptor.accept()), { name: 'TypeError', message: /listens/ });
+      const taken = yield* listen(0);
+      const second = new Acceptor(taken.address);
+      new EventLoop().add(
+        second,
+        () => {},
+        () => {},
+      );
+      const waiting = spawn(() => second.accept(), ignored);
+      t.equal((yield* failure(() => waiting.join())).code, 'EADDRINUSE');
+      taken.close();
+    }),
+);
+
+t.test('a process whose event loop could not bind a name ends', async (t) => {
+  const { exited } = runProgram([
+    '--input-type=module',
+    '-e',
+    `
+    import net from 'node:net';
+    import { Acceptor, EventLoop } from 'skein';
+    // The look-up of a name lets \`loop\` ask for connections before binding fails.
+    const taken = net.createServer().listen(0, 'localhost', () => {
+      const event = new EventLoop();
+      const onError = () => {
+        event.stop();
+        taken.close();
+      };
+      event.add(new Acceptor('localhost:' + taken.address().port), () => {}, onError);
+      event.loop();
+    });
+    `,
+  ]);
+  t.equal(await exited, 0);
+});
+
+t.test('a refused client is no uncaught error in the callback style', async (t) => {
+  const event = new EventLoop();
+  const acceptor = new Acceptor(0, { maxConnections: 1 });
+  const conns: Connection[] = [];
+  event.add(acceptor, (conn) => conns.push(conn));
+  event.loop();
+  await until(() => acceptor.address.port !== 0);
+  const warned = new Promise((resolve) => process.once('warning', resolve));
+  const peers = [1, 2, 3].map(() => startConnect(acceptor.address));
+  t.match(await warned, { name: 'AcceptWarning', code: 'ERR_LIMIT' });
+  await until(() => acceptor.dropped === 2);
+  t.equal(conns.length, 1);
+  for (const peer of peers) peer.destroy();
+  acceptor.close();
+  conns[0]!.reset();
+  event.stop();
+});
+
+t.test('an event loop forgets what was closed', async (t) => {
+  const { lines, exited } = runProgram([
+    '--expose-gc',
+    '--input-type=module',
+    '-e',
+    `
+    import net from 'node:net';
+    import { Acceptor, EventLoop } from 'skein';
+    let collected = 0;
+    const registry = new FinalizationRegistry(() => collected++);
+    const event = new EventLoop();
+    const acceptor = new Acceptor(0, { onListening: (address) => go(address.port) });
+    event.add(acceptor, (conn) => {
+      registry.register(conn);
+      event.add(conn);
+      conn.recv(() => conn.close());
+    });
+    event.loop();
+    async function go(port) {
+      for (let count = 0; count < 50; count++) {
+        await new Promise((resolve) => net.connect(port, '127.0.0.1').resume().end('x').on('close', resolve));
+      }
+      for (let round = 0; round < 50 && collected < 45; round++) {
+        gc();
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+      console.log(collected);
+      acceptor.close();
+      event.stop();
+    }
+    `,
+  ]);
+  t.equal(await exited, 0);
+  t.ok(Number(lines()[0]) >= 45, `${lines()[0]} of 50 were collected`);
+});
+
+t.test('a reset in the callback of a send ends the lingering', (t) =>
+  run(() =>
+    withPair(function* ({ conn, peer }) {
+      const closed = new Promise((resolve) => peer.once('close', resolve));
+      conn.send('x', () => conn.reset());
+      conn.close();
+      peer.resume().end();
+      yield* wait(closed);
+      yield* sleep(10);
+      t.ok(
+        process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length <= 2,
+        'no timer of 5 s is left',
+      );
+    }),
+  ),
+);
+
+t.test('the callback of an empty send comes after those before it', (t) =>
+  run(() =>
+    withPair(function* ({ conn, peer }) {
+      peer.pause();
+      const order: string[] = [];
+      conn.send(Buffer.alloc(8_000_000), () => order.push('full'));
+      conn.send('', () => order.push('empty'));
+      peer.resume();
+      yield* wait(until(() => order.length === 2));
+      t.same(order, ['full', 'empty']);
+    }),
+  ),
+);
+
+t.test('options that make no sense are TypeErrors', async (t) => {
+  t.throws(() => new Acceptor(0, { backlog: -1 }), TypeError);
+  t.throws(() => new Acceptor(0, { maxConnections: 'x' as never }), TypeError);
+  t.throws(() => new Acceptor({ path: `/tmp/${'x'.repeat(120)}` }), {
+    message: /at most 10\d bytes, got 125/,
+  });
+  const handler = function* (): Co<void> {};
+  for (const options of [{ signal: 5 }, { onError: 5 }]) {
+    await t.rejects(
+      run(() => serve(0, handler, options as never)),
+      TypeError,
+    );
+  }
+});
+
+t.test('a client that was cut off does not hold the process up', async (t) => {
+  const stop = new AbortController();
+  let port = 0;
+  const ended = run(() =>
+    serve(
+      0,
+      function* (conn) {
+        for (;;) yield* conn.write(Buffer.alloc(100_000));
+      },
+      { signal: stop.signal, grace: 10, onListening: (address) => (port = address.port) },
+    ),
+  );
+  await until(() => port !== 0);
+  const peer = await connect({ port });
+  peer.pause();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  stop.abort();
+  await ended;
+  await until(() => (reactor as NodeReactor).open === 0, 'its descriptor');
+  t.pass('it was reset at once');
+  peer.destroy();
+});
