@@ -2,7 +2,7 @@
 // first served; nothing is accepted while nobody asks, as far as the reactor can help it (N10).
 
 import { ClosedError } from '../scheduler/errors.ts';
-import { FIRED, Leaf, type Operation } from '../scheduler/operation.ts';
+import { FIRED, type Operation } from '../scheduler/operation.ts';
 import { QueuedOperation, WaitQueue } from '../scheduler/wait-queue.ts';
 import { currentScheduler } from '../scheduler/run.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
@@ -12,6 +12,7 @@ import { checkCount, guarded, ioError, uncaught } from './io-error.ts';
 import type { Listener, ListenOptions as ReactorOptions, Socket } from './reactor/contract.ts';
 import { reactor } from './reactor/index.ts';
 
+/** How to listen; all are optional. */
 export interface ListenOptions extends ReactorOptions {
   /**
    * Hears of errors of accepting (`EMFILE`, …) and of refused connections; the acceptor goes on. By
@@ -34,6 +35,18 @@ export interface Taker {
 /**
  * Listens for connections. `listen` makes one for coroutines; in the callback style, `new Acceptor(9981)`
  * is bound when it is added to an event loop.
+ *
+ * @example
+ * ```ts
+ * import { Acceptor, EventLoop } from 'skein';
+ *
+ * const event = new EventLoop();
+ * const acceptor = new Acceptor(0, { onListening: (address) => console.log(String(address)) });
+ * event.add(acceptor, (conn) => conn.close());
+ * event.loop();
+ * event.stop();
+ * acceptor.close();
+ * ```
  */
 export class Acceptor {
   readonly #requested: Address;
@@ -70,6 +83,7 @@ export class Acceptor {
     return this.#listener?.dropped ?? 0;
   }
 
+  /** Closed by `close`, or never bound because that failed. */
   get isClosed(): boolean {
     return this.#isClosed;
   }
@@ -253,65 +267,4 @@ class AcceptOperation extends QueuedOperation<Connection> {
   describe(): string {
     return `accepting on ${this.acceptor.address}`;
   }
-}
-
-/** Binds an acceptor; `make` gives it anew at each performance. */
-export class ListenOperation extends Leaf<Acceptor> {
-  /** @internal */ declare make: () => Acceptor;
-  /** @internal */ declare acceptor: Acceptor | null;
-
-  constructor(make: () => Acceptor) {
-    super();
-    this.make = make;
-    this.acceptor = null;
-  }
-
-  poll(): boolean {
-    const acceptor = (this.acceptor ??= this.make());
-    if (!acceptor.isSettled) return false;
-    this.acceptor = null;
-    acceptor.checkBound();
-    this.value = acceptor;
-    return true;
-  }
-
-  arm(): void {
-    this.acceptor?.bind(() => this.notify());
-  }
-
-  disarm(): void {
-    this.acceptor?.close();
-    this.acceptor = null;
-  }
-
-  describe(): string {
-    return `binding ${this.acceptor?.address ?? 'an address'}`;
-  }
-}
-
-/**
- * Listens on an address. A port alone binds loopback; port 0 lets the system choose one, which
- * `acceptor.address.port` tells.
- *
- * @throws TypeError if the address is malformed; the system's error (`EADDRINUSE`, `EACCES`, …)
- *
- * @example
- * ```ts
- * import { listen, run } from 'skein';
- *
- * await run(function* () {
- *   const acceptor = yield* listen('127.0.0.1:0', { backlog: 128 });
- *   console.log(`listening on ${acceptor.address}`);
- *   acceptor.close();
- * });
- * ```
- */
-export function listen(address: AddressLike | Address, options?: ListenOptions): Operation<Acceptor> {
-  // Malformed arguments are an error of this call, not of its performance.
-  let acceptor: Acceptor | null = new Acceptor(address, options);
-  return new ListenOperation(() => {
-    const made = acceptor ?? new Acceptor(address, options);
-    acceptor = null;
-    return made;
-  });
 }

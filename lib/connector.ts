@@ -9,6 +9,7 @@ import { Connection } from './connection.ts';
 import { checkCallback, checkDuration, guarded, ioError } from './io-error.ts';
 import { reactor } from './reactor/index.ts';
 
+/** How to dial; all are optional. */
 export interface DialOptions {
   /** Milliseconds after which the attempt fails with a `TimeoutError`; by default the system decides. */
   readonly timeout?: number | undefined;
@@ -16,8 +17,23 @@ export interface DialOptions {
 
 type OnResult = (conn: Connection | null, error: Error | null) => void;
 
-/** Makes connections to an address: the callback face of `dial`. */
+/**
+ * Makes connections to an address: the callback face of `dial`.
+ *
+ * @example
+ * ```ts
+ * import { Connector, EventLoop } from 'skein';
+ *
+ * const event = new EventLoop();
+ * new Connector('127.0.0.1:1', { timeout: 1000 }).connect((conn, error) => {
+ *   if (conn === null) return console.error(error?.message);
+ *   event.add(conn);
+ *   conn.send('hello', () => conn.close());
+ * });
+ * ```
+ */
 export class Connector {
+  /** Where it connects to. */
   readonly address: Address;
   readonly #timeout: number;
 

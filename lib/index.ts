@@ -1,9 +1,10 @@
 // 'skein': sockets, and everything of 'skein/scheduler'.
 
 export * from '../scheduler/index.ts';
-export { Acceptor, listen, type ListenOptions } from './acceptor.ts';
+export { Acceptor, type ListenOptions } from './acceptor.ts';
 export { Address, type AddressLike } from './address.ts';
 export { Connection } from './connection.ts';
 export { Connector, dial, type DialOptions } from './connector.ts';
 export { EventLoop } from './event.ts';
+export { listen } from './listen.ts';
 export { serve, type ServeOptions } from './serve.ts';

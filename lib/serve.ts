@@ -5,11 +5,13 @@ import { CancelledError, ClosedError, inWords } from '../scheduler/errors.ts';
 import type { Co, Operation } from '../scheduler/operation.ts';
 import { type Scope, scope } from '../scheduler/scope.ts';
 import { sleep } from '../scheduler/sleep.ts';
-import { Acceptor, listen, ListenOperation, type ListenOptions } from './acceptor.ts';
+import { Acceptor, type ListenOptions } from './acceptor.ts';
 import type { Address, AddressLike } from './address.ts';
 import type { Connection } from './connection.ts';
 import { checkCallback, checkDuration } from './io-error.ts';
+import { listen, ListenOperation } from './listen.ts';
 
+/** How to serve; all are optional. */
 export interface ServeOptions extends Omit<ListenOptions, 'onError'> {
   /**
    * Hears of what a handler threw, of a write that failed after its handler had ended, and, without a

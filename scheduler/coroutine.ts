@@ -7,6 +7,7 @@ import { ARMED, type Body, type Co, type Leaf, type Operation } from './operatio
 import { Scope } from './scope.ts';
 import type { WaitQueue } from './wait-queue.ts';
 
+/** How to start a coroutine; all are optional. */
 export interface SpawnOptions {
   /** The name in dumps and messages; by default that of the generator function, or `coroutine-<id>`. */
   name?: string | undefined;

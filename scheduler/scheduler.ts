@@ -24,6 +24,7 @@ const READINGS_PER_TURN = 4096;
 /** A promise's continuation is the cheapest microtask there is. */
 const settled = Promise.resolve();
 
+/** How to run a body; all are optional. */
 export interface RunOptions {
   /**
    * Cancels the coroutine and all its children when it aborts; its reason becomes the error's `cause`.

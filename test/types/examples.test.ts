@@ -1,0 +1,53 @@
+// Every `@example` and every TypeScript block of the README compiles as it stands, and the examples run.
+
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { spawnSync } from 'node:child_process';
+import t from 'tap';
+import { runProgram } from '../support/program.ts';
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
+const folder = join(root, 'test', 'types', `examples-${process.pid}`);
+
+/** The code of the examples, by the place where each stands. */
+function examples(): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const part of ['lib', 'scheduler']) {
+    for (const name of readdirSync(join(root, part), { recursive: true, encoding: 'utf8' })) {
+      if (!name.endsWith('.ts')) continue;
+      const text = readFileSync(join(root, part, name), 'utf8');
+      for (const [index, match] of [...text.matchAll(/^ *\* ```ts\n([^]*?)^ *\* ```$/gm)].entries()) {
+        found.set(`${part}-${name.replaceAll('/', '-')}-${index}`, match[1]!.replaceAll(/^ *\* ?/gm, ''));
+      }
+    }
+  }
+  return found;
+}
+
+function blocksOfReadme(): Map<string, string> {
+  const text = readFileSync(join(root, 'README.md'), 'utf8');
+  const blocks = [...text.matchAll(/^```ts\n([^]*?)^```$/gm)];
+  return new Map(blocks.map((match, index) => [`readme-${index}`, match[1]!]));
+}
+
+t.test('the examples and the README compile, and the examples run', { timeout: 120_000 }, async (t) => {
+  mkdirSync(folder);
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const all = new Map([...examples(), ...blocksOfReadme()]);
+  t.ok(all.size > 20, `${all.size} pieces of code`);
+  for (const [name, code] of all) writeFileSync(join(folder, `${name}.ts`), `${code}\nexport {};\n`);
+  const config = {
+    extends: '../../../tsconfig.json',
+    include: ['.'],
+    compilerOptions: { rootDir: root, noUnusedLocals: false },
+  };
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config));
+  const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+  const compiled = spawnSync(process.execPath, [tsc, '--noEmit', '-p', folder], { encoding: 'utf8' });
+  t.equal(compiled.stdout, '', 'no error of types');
+  for (const name of examples().keys()) {
+    const { exited, output } = runProgram([join(folder, `${name}.ts`)]);
+    t.equal(await exited, 0, `${name} runs\n${output()}`);
+  }
+});
