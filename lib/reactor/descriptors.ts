@@ -8,9 +8,32 @@ const RESERVE = 8;
 /** What a Node process holds open by itself, where it cannot be counted. */
 const USUAL = 32;
 
-/** Sockets that may be open at once, beside what the process holds at this moment. */
-export function socketBudget(): number {
-  return Math.max(1, softLimit() - openDescriptors() - RESERVE);
+/** Milliseconds between two counts at the limit. */
+const COUNT_EVERY = 20;
+
+/**
+ * Says whether one more socket fits. Descriptors are counted anew each time half of the room that was
+ * found is used up, so files that others open and close meanwhile are seen, and a count stays rare.
+ */
+export class SocketBudget {
+  /** Sockets that may be open at once. */
+  limit = 0;
+  #countAgainAt = 0;
+  #countedAt = -Infinity;
+  #soft: number | undefined;
+
+  fits(open: number): boolean {
+    if (open >= this.#countAgainAt && performance.now() - this.#countedAt >= COUNT_EVERY) this.#count(open);
+    return open < this.limit;
+  }
+
+  #count(open: number): void {
+    this.#soft ??= softLimit();
+    const room = Math.max(0, this.#soft - openDescriptors() - RESERVE);
+    this.limit = open + room;
+    this.#countAgainAt = open + Math.floor(room / 2);
+    this.#countedAt = performance.now();
+  }
 }
 
 function softLimit(): number {

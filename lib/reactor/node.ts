@@ -12,7 +12,7 @@ import type {
   Reactor,
   Socket,
 } from './contract.ts';
-import { socketBudget } from './descriptors.ts';
+import { SocketBudget } from './descriptors.ts';
 import { Holds } from './holds.ts';
 import { endpoint, NodeSocket, type SocketHost } from './node-socket.ts';
 
@@ -24,12 +24,10 @@ export class NodeReactor implements Reactor, SocketHost {
   readonly holds = new Holds();
   /** Sockets that are open, accepted and dialled. */
   open = 0;
-  /** How many may be; known once something listens. */
-  budget = Infinity;
+  readonly budget = new SocketBudget();
   #dirty: NodeSocket[] = [];
 
   listen(to: Endpoint, options: ListenOptions, owner: ListenerOwner): Listener {
-    if (this.budget === Infinity) this.budget = this.open + socketBudget();
     return new NodeListener(this, to, options, owner);
   }
 
@@ -182,8 +180,8 @@ class NodeListener implements Listener {
   /** Why no connection fits; undefined if one does. */
   #fullness(): string | undefined {
     if (this.#open >= this.#maxConnections) return `maxConnections is ${this.#maxConnections}`;
-    if (this.#reactor.open >= this.#reactor.budget)
-      return `descriptors allow ${this.#reactor.budget} sockets`;
+    const { budget, open } = this.#reactor;
+    if (!budget.fits(open)) return `descriptors allow ${budget.limit} sockets`;
     if (this.#queue.length >= this.#backlog) return `${this.#queue.length} connections wait to be accepted`;
     return undefined;
   }
