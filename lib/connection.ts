@@ -3,7 +3,7 @@
 // until `close`, `reset` or its idle timeout; from then on whoever waits on it, or comes, is told so (N7).
 
 import { ClosedError, inWords, TimeoutError } from '../scheduler/errors.ts';
-import type { Operation } from '../scheduler/operation.ts';
+import { IDLE, type Operation } from '../scheduler/operation.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
 import { suspend } from '../scheduler/suspend.ts';
 import { Address } from './address.ts';
@@ -89,7 +89,7 @@ export class Connection {
       operation.isNew = false;
       throw new TypeError('read() was called before and never performed: `yield*` is missing');
     }
-    operation.isNew = operation.state === 0;
+    operation.isNew = operation.state === IDLE;
     return operation;
   }
 
@@ -123,7 +123,7 @@ export class Connection {
   writeAll(parts: readonly (string | Uint8Array)[]): Operation<void> {
     if (!Array.isArray(parts)) throw new TypeError(`writeAll expects an array, got ${inWords(parts)}`);
     for (const part of parts) checkData(part);
-    return new WriteOperation(this.#output, parts);
+    return new WriteOperation(this.#output, [...parts]);
   }
 
   /** Waits until the kernel has taken all that was written. Cancelling ends the wait only. */
@@ -162,14 +162,16 @@ export class Connection {
   }
 
   /**
-   * Closes, gracefully and at once: what was written is still delivered, whoever waits is woken with a
-   * `ClosedError` (of a write that was handed over, its `accepted` says how many bytes), input is discarded. A peer that takes nothing for 5 s, or does not end within 30 s,
-   * is reset. May be called twice.
+   * Closes, gracefully and at once: what was written is still delivered, input is discarded, and whoever
+   * waits is woken with a `ClosedError`; that of a write that was handed over says in `accepted` how many
+   * bytes go out. A peer that takes nothing for 5 s, or does not end within 30 s, is reset. May be called
+   * twice.
    */
   close(): void {
     if (this.#closed !== null) return;
-    this.#shut(() => new ClosedError(`the connection to ${this.remoteAddress} was closed on this side`));
-    this.#linger = new Linger(this.#socket, this.#output, this.#scheduler.timers);
+    this.#shutAndLinger(
+      () => new ClosedError(`the connection to ${this.remoteAddress} was closed on this side`),
+    );
   }
 
   /** Closes at once: what was not delivered is dropped, and a TCP peer sees a reset. */
@@ -267,6 +269,12 @@ export class Connection {
     this.#input.close(reason);
   }
 
+  #shutAndLinger(reason: () => Error): Linger {
+    this.#shut(reason);
+    this.#linger = new Linger(this.#socket, this.#output, this.#scheduler.timers);
+    return this.#linger;
+  }
+
   #onIdle(): void {
     // What came and was not read yet is no silence of the peer. With no reader it may still be in the
     // kernel, so a last look is taken.
@@ -284,9 +292,8 @@ export class Connection {
     const message = `no byte from or to ${this.remoteAddress} for ${this.idleTimeout} ms`;
     const isStuck = this.#output.waiting > 0;
     const reason = (): Error => new TimeoutError(message);
-    this.#shut(reason);
-    this.#linger = new Linger(this.#socket, this.#output, this.#scheduler.timers);
-    if (isStuck) this.#linger.reset(reason);
+    const linger = this.#shutAndLinger(reason);
+    if (isStuck) linger.reset(reason);
   }
 }
 

@@ -16,9 +16,7 @@ export class Linger implements SocketOwner {
   readonly #patience: Timer;
   readonly #limit: Timer;
   #onDelivered: ((error: Error | null) => void) | null = null;
-  /** It was reset: nothing more is delivered. */
-  #isOver = false;
-  /** Makes the error for what was not delivered then. */
+  /** Makes the error for what was not delivered; set once it was reset, when nothing more will be. */
   #lost: (() => Error) | null = null;
 
   constructor(socket: Socket, output: Output, timers: Timers) {
@@ -44,8 +42,7 @@ export class Linger implements SocketOwner {
 
   /** Ends it at once; `reason` makes the error of those whose bytes are lost. */
   reset(reason: () => Error): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
+    if (this.#lost !== null) return;
     this.#lost = reason;
     this.#stop();
     this.#socket.reset();
@@ -72,7 +69,7 @@ export class Linger implements SocketOwner {
   onSent(): void {
     this.#output.onSent();
     // A callback of `send` may have reset the connection.
-    if (this.#isOver) return;
+    if (this.#lost !== null) return;
     if (this.#socket.writeError === undefined) this.#patience.start(NO_PROGRESS);
     this.#tell();
     if (this.#output.waiting <= 0 && this.#socket.isReadable) this.onReadable();

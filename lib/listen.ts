@@ -56,11 +56,8 @@ export class ListenOperation extends Leaf<Acceptor> {
  * ```
  */
 export function listen(address: AddressLike | Address, options?: ListenOptions): Operation<Acceptor> {
-  // Malformed arguments are an error of this call, not of its performance.
-  let acceptor: Acceptor | null = new Acceptor(address, options);
-  return new ListenOperation(() => {
-    const made = acceptor ?? new Acceptor(address, options);
-    acceptor = null;
-    return made;
-  });
+  const make = (): Acceptor => new Acceptor(address, options);
+  // Made once in vain, so that malformed arguments are an error of this call and not of its performance.
+  make();
+  return new ListenOperation(make);
 }

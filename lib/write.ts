@@ -47,13 +47,15 @@ export class FlushOperation extends DrainOperation {
   }
 
   poll(): boolean {
-    if (!this.isBegun) {
-      this.output.check();
-      this.until = this.output.position;
-      this.begin();
-    }
+    const wasBegun = this.isBegun;
     this.isBegun = false;
     this.output.check();
+    if (!wasBegun) {
+      this.until = this.output.position;
+      this.begin();
+      // What was handed over just now may have failed.
+      this.output.check();
+    }
     this.isBegun = !this.isDone();
     return !this.isBegun;
   }
@@ -87,7 +89,7 @@ export class WriteOperation extends DrainOperation {
 
   constructor(output: Output, parts: readonly (string | Uint8Array)[]) {
     super(output);
-    this.parts = [...parts];
+    this.parts = parts;
     this.isHandedOver = false;
     this.accepted = 0;
   }

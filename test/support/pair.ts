@@ -51,3 +51,17 @@ export function* failure(body: Body<unknown>): Co<NodeJS.ErrnoException> {
   }
   throw new Error('expected an error, none came');
 }
+
+/** Writes, and notes in `seen` how many bytes a cancelled write had handed over. */
+export function* noteAccepted(
+  conn: Connection,
+  data: Uint8Array,
+  seen: { accepted?: number | undefined },
+): Co<void> {
+  try {
+    yield* conn.write(data);
+  } catch (error) {
+    seen.accepted = (error as { accepted?: number }).accepted;
+    throw error;
+  }
+}
