@@ -123,6 +123,10 @@ class DialOperation extends Leaf<Connection> {
     this.end = null;
   }
 
+  override enlist(): boolean {
+    return false;
+  }
+
   /** A connection that arrived and will not be taken must not stay open. */
   override cancel(): void {
     if (this.state === FIRED) (this.value as Connection).reset();

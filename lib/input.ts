@@ -155,6 +155,11 @@ export class ReadOperation extends InputOperation<Buffer | null> {
     return super.next(sent);
   }
 
+  override enlist(): boolean {
+    this.isNew = false;
+    return true;
+  }
+
   take(): Buffer | null | undefined {
     return this.input.take();
   }

@@ -33,6 +33,10 @@ export class ListenOperation extends Leaf<Acceptor> {
     this.acceptor = null;
   }
 
+  override enlist(): boolean {
+    return false;
+  }
+
   describe(): string {
     return `binding ${this.acceptor?.address ?? 'an address'}`;
   }

@@ -29,6 +29,10 @@ export abstract class DrainOperation extends QueuedOperation<void> {
   disarm(): void {
     this.output.drains.remove(this);
   }
+
+  override enlist(): boolean {
+    return false;
+  }
 }
 
 /** Waits until the kernel has taken what was written before it. */

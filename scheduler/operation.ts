@@ -37,7 +37,7 @@ export type Body<T> = () => Co<T> | Operation<T>;
 /** Whoever waits for an operation: a coroutine, a `select`, or a callback of `co`. */
 export interface Waiter {
   /** Queues the one who waits; runs nothing on the caller's stack. */
-  wake(): void;
+  wake(operation: Leaf<unknown>): void;
 }
 
 export const IDLE = 0;
@@ -61,11 +61,21 @@ export const SUSPENDED: IteratorYieldResult<Suspension> = Object.freeze({
   value: (callback: (error?: unknown) => void) => {
     // `co` asks right after `next` returned, so the last to suspend is the one that it waits for.
     const operation = core.last;
-    const waiter = { wake: () => queueMicrotask(callback) };
-    if (operation === null || operation.state !== ARMED) waiter.wake();
-    else operation.waiter = waiter;
+    if (operation === null || operation.state !== ARMED) queueMicrotask(callback);
+    else operation.waiter = new Callback(callback);
   },
 });
+
+/** A driver that is no scheduler, such as `co`. */
+class Callback implements Waiter {
+  readonly #callback: () => void;
+  constructor(callback: () => void) {
+    this.#callback = callback;
+  }
+  wake(): void {
+    queueMicrotask(this.#callback);
+  }
+}
 
 /** The stack that the last PROBE found. */
 let noted: string | undefined;
@@ -124,6 +134,14 @@ export abstract class Leaf<T> implements Operation<T> {
   abstract arm(): void;
   /** @internal Takes back what `arm` did. */
   abstract disarm(): void;
+
+  /**
+   * @internal Becomes a case of a `select`. False if `poll` would start something: it then waits until no
+   * other case is ready (H4).
+   */
+  enlist(): boolean {
+    return true;
+  }
 
   /** The wait in words, for dumps: "reading from 127.0.0.1:52100". */
   abstract describe(): string;
@@ -207,7 +225,7 @@ function settle(operation: Leaf<unknown>, state: number, value: unknown): void {
   if (operation.state !== ARMED) return;
   operation.state = state;
   operation.value = value;
-  operation.waiter?.wake();
+  operation.waiter?.wake(operation);
 }
 
 function park<T>(operation: Leaf<T>): IteratorResult<Suspension, T> {
@@ -220,8 +238,8 @@ function park<T>(operation: Leaf<T>): IteratorResult<Suspension, T> {
   return SUSPENDED;
 }
 
-/** Takes what has arrived. A cancellation that came later does not count, unless there is nothing (C6). */
-function take<T>(operation: Leaf<T>): IteratorResult<Suspension, T> {
+/** @internal Takes what has arrived. A cancellation that came later does not count, unless there is nothing (C6). */
+export function take<T>(operation: Leaf<T>): IteratorResult<Suspension, T> {
   operation.waiter = null;
   if (operation.state === FIRED) return operation.finish();
   if (operation.state === FAILED) {
@@ -264,7 +282,7 @@ function note<T>(operation: Leaf<T>): IteratorResult<Suspension, T> {
   return SUSPENDED;
 }
 
-/** Whether the one who waits is another coroutine than the running one. */
+/** Whether the one who waits is another than the running coroutine, and takes the result itself. */
 function isElsewhere(waiter: Waiter): boolean {
-  return core.current !== null && waiter !== core.current && 'scope' in waiter;
+  return core.current !== null && waiter !== core.current && !(waiter instanceof Callback);
 }

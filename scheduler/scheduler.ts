@@ -8,6 +8,7 @@ import { core } from './core.ts';
 import { Coroutine, type SpawnOptions } from './coroutine.ts';
 import { CancelledError, inWords } from './errors.ts';
 import { ARMED, type Body, type Co, type Operation, SUSPENDED } from './operation.ts';
+import { Random } from './random.ts';
 import type { Scope } from './scope.ts';
 import { Timers } from './timers.ts';
 import { beginYielded, observe, stepYielded } from './yieldable.ts';
@@ -35,6 +36,14 @@ export interface RunOptions {
   name?: string | undefined;
 }
 
+/** How to make a scheduler; all are optional. */
+export interface SchedulerOptions {
+  /** The time by which timers run; by default the system's. */
+  clock?: Clock | undefined;
+  /** Where the random numbers begin, such as those of `select`: the same seed, the same choices. */
+  seed?: number | undefined;
+}
+
 /**
  * A world of its own: coroutines, timers and a clock. `run` and `spawn` use the default one; a test
  * makes its own to hand in another clock.
@@ -51,6 +60,8 @@ export class Scheduler {
   /** The time by which this scheduler's timers run. */
   readonly clock: Clock;
   /** @internal */ readonly timers: Timers;
+  /** @internal What chance decides by: `select`, the jitter of `retry`. */
+  readonly random: Random;
   #first: Coroutine<unknown> | null = null;
   #last: Coroutine<unknown> | null = null;
   #isRunning = false;
@@ -72,8 +83,9 @@ export class Scheduler {
     this.#drain();
   };
 
-  constructor(options: { clock?: Clock } = {}) {
+  constructor(options: SchedulerOptions = {}) {
     this.clock = options.clock ?? new RealClock();
+    this.random = new Random(options.seed);
     this.timers = new Timers(this.clock, () => this.#schedule());
   }
 

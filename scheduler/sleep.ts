@@ -1,12 +1,12 @@
-// Waiting for time, and for one's next turn.
+// Waiting for time: `sleep` counts from each performance, `after` from its creation, `every` from ideal
+// moment to ideal moment (T3). All of them are timers themselves, so that waiting makes no further object.
 
-import { core } from './core.ts';
 import { inWords } from './errors.ts';
-import { FIRED, IDLE, Leaf, type Operation, SUSPENDED, type Suspension } from './operation.ts';
+import { Leaf, type Operation } from './operation.ts';
 import { currentScheduler } from './run.ts';
 import type { Timed, Timers } from './timers.ts';
 
-class SleepOperation extends Leaf<void> implements Timed {
+abstract class TimedOperation extends Leaf<void> implements Timed {
   declare sequence: number;
   declare due: number;
   declare isAbsolute: boolean;
@@ -14,18 +14,14 @@ class SleepOperation extends Leaf<void> implements Timed {
   declare later: Timed | null;
   declare timers: Timers;
 
-  constructor(ms: number) {
+  constructor(due: number, isAbsolute: boolean, timers: Timers) {
     super();
     this.sequence = 0;
-    this.due = ms;
-    this.isAbsolute = false;
+    this.due = due;
+    this.isAbsolute = isAbsolute;
     this.earlier = null;
     this.later = null;
-    this.timers = currentScheduler().timers;
-  }
-
-  poll(): boolean {
-    return this.due <= 0;
+    this.timers = timers;
   }
 
   arm(): void {
@@ -39,9 +35,43 @@ class SleepOperation extends Leaf<void> implements Timed {
   expire(): void {
     this.fire();
   }
+}
 
+class SleepOperation extends TimedOperation {
+  poll(): boolean {
+    return this.due <= 0;
+  }
   describe(): string {
     return `sleeping for ${this.due} ms`;
+  }
+}
+
+class AfterOperation extends TimedOperation {
+  poll(): boolean {
+    return this.timers.clock.now() >= this.due;
+  }
+  describe(): string {
+    return `waiting for ${(this.due - this.timers.clock.now()).toFixed()} ms more`;
+  }
+}
+
+class EveryOperation extends AfterOperation {
+  declare period: number;
+
+  constructor(period: number, timers: Timers) {
+    super(timers.clock.now() + period, true, timers);
+    this.period = period;
+  }
+
+  override poll(): boolean {
+    const late = this.timers.clock.now() - this.due;
+    if (late < 0) return false;
+    this.due += (Math.floor(late / this.period) + 1) * this.period;
+    return true;
+  }
+
+  override expire(): void {
+    this.notify();
   }
 }
 
@@ -59,49 +89,59 @@ class SleepOperation extends Leaf<void> implements Timed {
  * ```
  */
 export function sleep(ms: number): Operation<void> {
-  if (typeof ms !== 'number' || Number.isNaN(ms)) {
-    throw new TypeError(`sleep expects milliseconds, got ${inWords(ms)}`);
-  }
-  return new SleepOperation(ms);
-}
-
-class PauseOperation extends Leaf<void> {
-  poll(): boolean {
-    return false;
-  }
-  arm(): void {
-    this.fire();
-  }
-  disarm(): void {}
-  describe(): string {
-    return 'pausing';
-  }
-
-  /** Suspends without being armed, as one who gives way: so it is queued again at once. */
-  override next(sent?: unknown): IteratorResult<Suspension, void> {
-    if (this.state !== IDLE || sent !== undefined || core.current === null) return super.next(sent);
-    core.current.scope.throwIfCancelled();
-    this.state = FIRED;
-    core.last = this as Leaf<unknown>;
-    return SUSPENDED;
-  }
+  return new SleepOperation(milliseconds(ms, 'sleep'), false, currentScheduler().timers);
 }
 
 /**
- * Lets every other ready coroutine run first, then goes on.
+ * A case for `select`: is ready once `ms` milliseconds have passed since it was created, and stays so. Made before a loop, it is
+ * a deadline for the whole of it.
+ *
+ * @throws TypeError if `ms` is not a number
  *
  * @example
  * ```ts
- * import { pause, run } from 'skein';
+ * import { after, Channel, run, select } from 'skein';
  *
  * await run(function* () {
- *   for (let row = 0; row < 1000; row++) {
- *     // … a piece of long work …
- *     yield* pause();
+ *   const news = new Channel<string>();
+ *   const deadline = after(20);
+ *   for (;;) {
+ *     const next = yield* select({ news: news.receive(), deadline });
+ *     if (next.key === 'deadline') break;
  *   }
  * });
  * ```
  */
-export function pause(): Operation<void> {
-  return new PauseOperation();
+export function after(ms: number): Operation<void> {
+  const { timers } = currentScheduler();
+  return new AfterOperation(timers.clock.now() + milliseconds(ms, 'after'), true, timers);
+}
+
+/**
+ * Ticks: each performance waits for the next of the moments that lie `ms` milliseconds apart, the first one
+ * `ms` after it was created. They are computed from the ideal time, so that delays do not add up; ticks
+ * that were missed are dropped. It holds no timer while nobody waits.
+ *
+ * @throws TypeError if `ms` is not a number above 0
+ *
+ * @example
+ * ```ts
+ * import { every, run } from 'skein';
+ *
+ * await run(function* () {
+ *   const tick = every(5);
+ *   for (let count = 0; count < 3; count++) yield* tick;
+ * });
+ * ```
+ */
+export function every(ms: number): Operation<void> {
+  if (!(milliseconds(ms, 'every') > 0)) {
+    throw new TypeError(`every expects more than 0 milliseconds, got ${inWords(ms)}`);
+  }
+  return new EveryOperation(ms, currentScheduler().timers);
+}
+
+function milliseconds(ms: number, what: string): number {
+  if (typeof ms === 'number' && !Number.isNaN(ms)) return ms;
+  throw new TypeError(`${what} expects milliseconds, got ${inWords(ms)}`);
 }

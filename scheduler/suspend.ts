@@ -44,6 +44,10 @@ export class SuspendOperation<T> extends Leaf<T> {
     this.hook?.();
   }
 
+  override enlist(): boolean {
+    return false;
+  }
+
   describe(): string {
     return this.start.name === '' ? 'suspended' : `suspended in ${this.start.name}`;
   }

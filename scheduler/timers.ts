@@ -24,7 +24,7 @@ export interface Timed {
 const FEW = 64;
 
 export class Timers {
-  readonly #clock: Clock;
+  readonly clock: Clock;
   readonly #onFresh: () => void;
   #sequence = 0;
   /** Armed and not cancelled, fresh or in the heap. */
@@ -37,7 +37,7 @@ export class Timers {
   readonly #timers: Timed[] = [];
 
   constructor(clock: Clock, onFresh: () => void) {
-    this.#clock = clock;
+    this.clock = clock;
     this.#onFresh = onFresh;
   }
 
@@ -72,7 +72,7 @@ export class Timers {
   /** Stamps the fresh timers, expires what is due and sets the alarm; called at the end of every turn. */
   settle(): void {
     if (this.#firstFresh !== null) {
-      const now = this.#clock.now();
+      const now = this.clock.now();
       while (this.#firstFresh !== null) {
         const timer = this.#firstFresh;
         this.#unlink(timer);
@@ -81,14 +81,14 @@ export class Timers {
     }
     if (this.#live === 0) {
       this.#clean();
-      this.#clock.clearAlarm();
+      this.clock.clearAlarm();
     } else {
-      this.#clock.setAlarm(this.#deadlines[0]!, this.#onAlarm);
+      this.clock.setAlarm(this.#deadlines[0]!, this.#onAlarm);
     }
   }
 
   readonly #onAlarm = (): void => {
-    const now = this.#clock.now();
+    const now = this.clock.now();
     while (this.#timers.length > 0 && this.#deadlines[0]! <= now) {
       const sequence = this.#sequences[0]!;
       const timer = this.#timers[0]!;

@@ -1,0 +1,208 @@
+// Channels: values handed from one coroutine to another. Invariants: a value goes straight to the first
+// receiver that waits (H2); receivers wait only while the buffer is empty, senders only while it is full;
+// whoever leaves, served or cancelled, has left its queue.
+//
+//   send ──► receiver waiting? ── yes ─► hand over, wake it
+//                 │ no
+//                 ├── room in the buffer? ─► store
+//                 └── else join the senders, suspend
+
+import { ClosedError, inWords } from './errors.ts';
+import type { Operation } from './operation.ts';
+import { Ring } from './ring.ts';
+import { QueuedOperation, WaitQueue } from './wait-queue.ts';
+
+/** What `receive` and `tryReceive` give once a channel is closed and empty. */
+export const closed: unique symbol = Symbol('skein.closed');
+
+/** What `tryReceive` gives when nothing is there now. */
+export const empty: unique symbol = Symbol('skein.empty');
+
+/** How to make a channel. */
+export interface ChannelOptions {
+  /** The name in dumps and messages. */
+  name?: string | undefined;
+}
+
+/**
+ * Hands values from coroutine to coroutine, in order. Without a capacity it is a rendezvous: `send` returns
+ * after the value was taken. With one, that many values wait in a buffer before `send` has to.
+ *
+ * @example
+ * ```ts
+ * import { Channel, closed, run, spawn } from 'skein';
+ *
+ * await run(function* () {
+ *   const numbers = new Channel<number>();
+ *   spawn(function* () {
+ *     for (let n = 1; n <= 3; n++) yield* numbers.send(n);
+ *     numbers.close();
+ *   });
+ *   for (let n; (n = yield* numbers.receive()) !== closed; ) console.log(n); // 1 2 3
+ * });
+ * ```
+ */
+export class Channel<T> {
+  /** How many values the buffer holds; 0 for a rendezvous. */
+  readonly capacity: number;
+  /** @internal */ readonly name: string;
+  /** @internal */ readonly buffer = new Ring<T>();
+  /** @internal */ readonly senders = new WaitQueue<SendOperation<T>>();
+  /** @internal */ readonly receivers = new WaitQueue<ReceiveOperation<T>>();
+  #isClosed = false;
+
+  /**
+   * @param capacity how many values may wait in the buffer: a whole number, or `Infinity`; by default 0
+   * @throws TypeError if it is not
+   */
+  constructor(capacity = 0, options: ChannelOptions = {}) {
+    if (!(capacity === Infinity || (Number.isInteger(capacity) && capacity >= 0))) {
+      throw new TypeError(`a channel's capacity is a whole number, 0 or more, got ${inWords(capacity)}`);
+    }
+    this.capacity = capacity;
+    this.name = options.name ?? 'a channel';
+  }
+
+  /** How many values wait in the buffer. */
+  get length(): number {
+    return this.buffer.length;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /**
+   * Hands a value over: returns when a receiver has taken it, or the buffer has. If it is cancelled or
+   * loses in a `select`, nothing was sent.
+   *
+   * @throws ClosedError if the channel is or gets closed
+   */
+  send(value: T): Operation<void> {
+    return new SendOperation(this, value);
+  }
+
+  /**
+   * Takes the next value, or `closed` once the channel is closed and its buffer empty. If it is cancelled
+   * or loses in a `select`, nothing was taken.
+   */
+  receive(): Operation<T | typeof closed> {
+    return new ReceiveOperation(this);
+  }
+
+  /**
+   * Sends if that is possible at once; says whether it was.
+   *
+   * @throws ClosedError if the channel is closed
+   */
+  trySend(value: T): boolean {
+    if (this.#isClosed) throw sendOnClosed(this.name);
+    const receiver = this.receivers.shift();
+    if (receiver !== null) receiver.fire(value);
+    else if (this.buffer.length < this.capacity) this.buffer.push(value);
+    else return false;
+    return true;
+  }
+
+  /** Takes the next value if there is one; else `empty`, or `closed`. */
+  tryReceive(): T | typeof closed | typeof empty {
+    if (this.buffer.length > 0) {
+      const value = this.buffer.shift();
+      const sender = this.senders.shift();
+      if (sender !== null) this.buffer.push(sender.deliver());
+      return value;
+    }
+    const sender = this.senders.shift();
+    if (sender !== null) return sender.deliver();
+    return this.#isClosed ? closed : empty;
+  }
+
+  /**
+   * Ends the stream of values: what is buffered can still be received, then `receive` gives `closed`.
+   * Senders that wait get a ClosedError; their values were not sent.
+   *
+   * @throws ClosedError if it is closed already
+   */
+  close(): void {
+    if (this.#isClosed) throw new ClosedError(`${this.name} is closed already`);
+    this.#isClosed = true;
+    for (let one = this.receivers.shift(); one !== null; one = this.receivers.shift()) one.fire(closed);
+    for (let one = this.senders.shift(); one !== null; one = this.senders.shift()) one.fail(undefined);
+  }
+}
+
+function sendOnClosed(name: string): ClosedError {
+  return new ClosedError(`cannot send on ${name}: it is closed`);
+}
+
+/** "(3 waiting)": those who stand in the same queue, for dumps. */
+function waiting(queue: WaitQueue<QueuedOperation<unknown>>): string {
+  let count = 0;
+  for (let one: QueuedOperation<unknown> | null = queue.first; one !== null; one = one.behind) count++;
+  return count > 1 ? ` (${count} waiting)` : '';
+}
+
+class SendOperation<T> extends QueuedOperation<void> {
+  /** @internal */ declare channel: Channel<T>;
+  /** @internal */ declare item: T;
+
+  constructor(channel: Channel<T>, item: T) {
+    super();
+    this.channel = channel;
+    this.item = item;
+  }
+
+  poll(): boolean {
+    return this.channel.trySend(this.item);
+  }
+
+  arm(): void {
+    this.channel.senders.push(this);
+  }
+
+  disarm(): void {
+    this.channel.senders.remove(this);
+  }
+
+  /** Takes its value, and lets its coroutine go on. */
+  deliver(): T {
+    this.fire();
+    return this.item;
+  }
+
+  override raise(): unknown {
+    return sendOnClosed(this.channel.name);
+  }
+
+  describe(): string {
+    return `sending to ${this.channel.name}${waiting(this.channel.senders)}`;
+  }
+}
+
+class ReceiveOperation<T> extends QueuedOperation<T | typeof closed> {
+  /** @internal */ declare channel: Channel<T>;
+
+  constructor(channel: Channel<T>) {
+    super();
+    this.channel = channel;
+  }
+
+  poll(): boolean {
+    const value = this.channel.tryReceive();
+    if (value === empty) return false;
+    this.value = value;
+    return true;
+  }
+
+  arm(): void {
+    this.channel.receivers.push(this);
+  }
+
+  disarm(): void {
+    this.channel.receivers.remove(this);
+  }
+
+  describe(): string {
+    return `receiving from ${this.channel.name}${waiting(this.channel.receivers)}`;
+  }
+}

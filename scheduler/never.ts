@@ -1,0 +1,38 @@
+// The operation that never ends. It is one for all, so it keeps no state: each performance waits in an
+// operation of its own.
+
+import { Leaf, type Operation, type Suspension } from './operation.ts';
+
+class Wait extends Leaf<never> {
+  poll(): boolean {
+    return false;
+  }
+  arm(): void {}
+  disarm(): void {}
+  describe(): string {
+    return 'waiting for ever';
+  }
+}
+
+class NeverOperation extends Wait {
+  override next(sent?: unknown): IteratorResult<Suspension, never> {
+    return new Wait().next(sent);
+  }
+}
+
+/**
+ * Never ends, unless it is cancelled. As a case of `select` it is one that is switched off.
+ *
+ * @example
+ * ```ts
+ * import { Channel, never, run, select, sleep } from 'skein';
+ *
+ * await run(function* () {
+ *   const lines = new Channel<string>();
+ *   const isListening = false;
+ *   const first = yield* select({ line: isListening ? lines.receive() : never, pause: sleep(5) });
+ *   console.log(first.key); // pause
+ * });
+ * ```
+ */
+export const never: Operation<never> = new NeverOperation();

@@ -1,0 +1,36 @@
+// A queue whose head moves: taking from the front costs the same whatever its length, where an array's
+// `shift` would move all the others.
+//
+//   items:  _ _ c d e f _ _      head = 2, length = 4; the capacity is a power of two and wraps around
+
+export class Ring<T> {
+  length = 0;
+  #items: (T | undefined)[] = [];
+  #head = 0;
+
+  push(item: T): void {
+    if (this.length === this.#items.length) this.#grow();
+    this.#items[(this.#head + this.length) & (this.#items.length - 1)] = item;
+    this.length++;
+  }
+
+  /** Takes the first; only when there is one. */
+  shift(): T {
+    const item = this.#items[this.#head] as T;
+    this.#items[this.#head] = undefined;
+    this.#head = (this.#head + 1) & (this.#items.length - 1);
+    this.length--;
+    return item;
+  }
+
+  #grow(): void {
+    const { length } = this;
+    const items: (T | undefined)[] = [];
+    for (let index = 0; index < length; index++) {
+      items.push(this.#items[(this.#head + index) & (length - 1)]);
+    }
+    for (let index = Math.max(length, 4); index > 0; index--) items.push(undefined);
+    this.#items = items;
+    this.#head = 0;
+  }
+}
