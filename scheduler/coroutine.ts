@@ -1,8 +1,10 @@
 // The handle of a running generator: its identity, its state, and what it waits for. Its fields are
 // plain and assigned in the constructor: private and class fields cost 20 ns an object (ARCHITECTURE.md).
 
+import { type AsyncContext, captureContext } from './context.ts';
 import type { Scheduler } from './scheduler.ts';
-import { JoinOperation } from './join.ts';
+import { JoinOperation, observe } from './join.ts';
+import type { Locals } from './local.ts';
 import { ARMED, type Body, type Co, type Leaf, type Operation } from './operation.ts';
 import { Scope } from './scope.ts';
 import type { WaitQueue } from './wait-queue.ts';
@@ -45,7 +47,7 @@ let lastId = 0;
  * });
  * ```
  */
-export class Coroutine<T> extends Scope {
+export class Coroutine<T> extends Scope implements PromiseLike<T> {
   /** A number of its own, in the order of creation. */
   declare readonly id: number;
   /** @internal */ declare scheduler: Scheduler;
@@ -65,11 +67,23 @@ export class Coroutine<T> extends Scope {
   /** @internal */ declare onError: ((error: unknown) => void) | undefined;
   /** @internal */ declare isDaemon: boolean;
   /** @internal */ declare depth: number;
+  /** @internal Its values of `local`; null for none. */
+  declare locals: Locals | null;
+  /** @internal The context of AsyncLocalStorage that it runs in; null for none. */
+  declare context: AsyncContext | null;
+  /** @internal When it was spawned, to the turn: whole milliseconds of the scheduler's clock. */
+  declare born: number;
   /** What it does at the moment. */
   declare state: CoroutineState;
 
   /** @internal */
-  constructor(scheduler: Scheduler, parent: Scope | null, body: Body<T>, options: SpawnOptions | undefined) {
+  constructor(
+    scheduler: Scheduler,
+    parent: Scope | null,
+    body: Body<T>,
+    options: SpawnOptions | undefined,
+    spawner: Coroutine<unknown> | null,
+  ) {
     super(parent);
     this.id = ++lastId;
     this.owner = this;
@@ -85,6 +99,9 @@ export class Coroutine<T> extends Scope {
     this.onError = options?.onError;
     this.isDaemon = options?.daemon === true;
     this.depth = parent === null ? 0 : parent.owner.depth + 1;
+    this.locals = spawner === null ? null : spawner.locals;
+    this.context = spawner === null || spawner.context === null ? null : captureContext();
+    this.born = scheduler.turnTime;
     this.state = 'ready';
     if (parent !== null) {
       if (this.isDaemon) parent.daemons++;
@@ -106,6 +123,18 @@ export class Coroutine<T> extends Scope {
    */
   join(): Operation<T> {
     return new JoinOperation(this);
+  }
+
+  /**
+   * As `join`, for plain code: `await coroutine`. Only calling it makes a promise, and makes the error one
+   * that somebody hears.
+   */
+  // oxlint-disable-next-line unicorn/no-thenable -- that plain code may await a coroutine is what it is for
+  then<A = T, B = never>(
+    onFulfilled?: ((value: T) => A | PromiseLike<A>) | null,
+    onRejected?: ((error: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    return new Promise<T>((resolve, reject) => observe(this, resolve, reject)).then(onFulfilled, onRejected);
   }
 
   /** What it waits for, in words; undefined if it does not. */

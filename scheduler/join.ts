@@ -4,6 +4,7 @@
 import { core } from './core.ts';
 import type { Coroutine } from './coroutine.ts';
 import { DeadlockError } from './errors.ts';
+import { ARMED } from './operation.ts';
 import { QueuedOperation, WaitQueue } from './wait-queue.ts';
 
 export class JoinOperation<T> extends QueuedOperation<T> {
@@ -46,4 +47,30 @@ function isSelfOrAncestor(target: Coroutine<unknown>, coroutine: Coroutine<unkno
   let node = coroutine;
   while (node.depth > target.depth && node.parent !== null) node = node.parent.owner;
   return node === target;
+}
+
+/** Calls back with the outcome of a coroutine, from its last step or, if it has ended, at once. */
+export function observe<T>(
+  coroutine: Coroutine<T>,
+  onValue: (value: T) => void,
+  onError: (error: unknown) => void,
+): void {
+  const wake = (): void => {
+    let value: T;
+    try {
+      value = coroutine.outcome() as T;
+    } catch (error) {
+      onError(error);
+      return;
+    }
+    onValue(value);
+  };
+  if (coroutine.hasEnded) {
+    wake();
+    return;
+  }
+  const join = new JoinOperation(coroutine);
+  join.state = ARMED;
+  join.waiter = { wake };
+  join.arm();
 }

@@ -52,9 +52,13 @@ export class Scope {
   /** @internal */ declare cutOff: boolean;
   /** @internal What the owner waits with for its children; null in a coroutine's own scope. */
   declare drain: Leaf<void> | null;
+  /** @internal Cancellation from outside stops here. */
+  declare isShield: boolean;
+  /** @internal Made when `signal` is asked for. */
+  declare controller: AbortController | null;
 
   /** @internal */
-  constructor(parent: Scope | null) {
+  constructor(parent: Scope | null, isShield = false) {
     this.parent = parent;
     this.firstChild = null;
     this.lastChild = null;
@@ -69,12 +73,24 @@ export class Scope {
     this.value = undefined;
     this.cutOff = false;
     this.drain = null;
+    this.isShield = isShield;
+    this.controller = null;
     if (parent !== null) parent.adopt(this);
   }
 
   /** Whether this scope was cancelled, by itself or from outside: operations in it throw. */
   get cancelled(): boolean {
     return this.isCancelled;
+  }
+
+  /**
+   * Aborts when this scope is cancelled, with the same error as its operations: for `fetch` and whatever
+   * else takes an `AbortSignal`. It does not abort when the scope ends by itself.
+   */
+  get signal(): AbortSignal {
+    this.controller ??= new AbortController();
+    if (this.isCancelled) this.controller.abort(new CancelledError(this.reason));
+    return this.controller.signal;
   }
 
   /**
@@ -96,9 +112,13 @@ export class Scope {
    */
   cancel(reason?: unknown): void {
     if (this.phase === ENDED || this.isCancelled) return;
-    const hit = markTree(this, reason);
-    if (hit === null) return;
-    for (const coroutine of hit) coroutine.interrupt();
+    for (const hit of markTree(this, reason)) hit.enforce();
+  }
+
+  /** @internal It was cancelled, and the whole tree is marked: now user code may run. */
+  enforce(): void {
+    this.controller?.abort(new CancelledError(this.reason));
+    if (this.owner.scope === this) this.owner.interrupt();
   }
 
   /** @internal */
@@ -108,8 +128,10 @@ export class Scope {
 
   /** @internal */
   adopt(child: Scope): void {
-    child.isCancelled = this.isCancelled;
-    child.reason = this.reason;
+    if (!child.isShield) {
+      child.isCancelled = this.isCancelled;
+      child.reason = this.reason;
+    }
     child.before = this.lastChild;
     if (this.lastChild === null) this.firstChild = child;
     else this.lastChild.after = child;
@@ -187,16 +209,18 @@ export class Scope {
   }
 }
 
-/** Marks a scope and what is below it; gives the coroutines that must be woken, the whole tree walked. */
-function markTree(root: Scope, reason: unknown): Coroutine<unknown>[] | null {
-  let hit: Coroutine<unknown>[] | null = null;
+/** Marks a scope and what is below it down to shields; gives those scopes where something is to be done. */
+function markTree(root: Scope, reason: unknown): Scope[] {
+  const hit: Scope[] = [];
   let node = root;
   for (;;) {
-    if (!node.isCancelled) {
+    // The scope that is cancelled may itself be a shield: it protects from what is outside.
+    if (!node.isCancelled && (!node.isShield || node === root)) {
       node.isCancelled = true;
       node.reason = reason;
       const { owner } = node;
-      if (owner.scope === node && owner.op !== null && owner.op.state === ARMED) (hit ??= []).push(owner);
+      const isWaiting = owner.scope === node && owner.op !== null && owner.op.state === ARMED;
+      if (isWaiting || node.controller !== null) hit.push(node);
       if (node.firstChild !== null) {
         node = node.firstChild;
         continue;
@@ -240,13 +264,32 @@ class DrainOperation extends Leaf<void> {
  * @throws what the body or a child throws; CancelledError once, if `cancel` was called on the scope
  * while its body ran
  */
-export function* scope<T>(body: (scope: Scope) => Co<T> | Operation<T>): Co<T> {
+export function scope<T>(body: (scope: Scope) => Co<T> | Operation<T>): Co<T> {
+  return within('scope', false, null, body);
+}
+
+/** @internal What may end a scope from inside, by cancelling it. */
+export interface Limit {
+  start(scope: Scope): void;
+  stop(): void;
+  /** The error to throw in place of the CancelledError that cut the body off; undefined for none. */
+  error(scope: Scope): unknown;
+}
+
+/** @internal Runs a body in a scope of its own: what `scope`, `timeout` and `shield` have in common. */
+export function* within<T>(
+  what: string,
+  isShield: boolean,
+  limit: Limit | null,
+  body: (scope: Scope) => Co<T> | Operation<T>,
+): Co<T> {
   const owner = core.current;
-  if (owner === null) throw new TypeError('scope needs a running coroutine: call it inside of run');
+  if (owner === null) throw new TypeError(`${what} needs a running coroutine: call it inside of run`);
   const outer = owner.scope;
-  const inner = new Scope(outer);
+  const inner = new Scope(outer, isShield);
   inner.owner = owner;
   owner.scope = inner;
+  limit?.start(inner);
   try {
     try {
       inner.value = yield* body(inner);
@@ -256,8 +299,13 @@ export function* scope<T>(body: (scope: Scope) => Co<T> | Operation<T>): Co<T> {
     owner.scope = waitingForChildren;
     yield* new DrainOperation(inner);
   } finally {
+    limit?.stop();
     owner.scope = outer;
     outer.release(inner);
+  }
+  if (limit !== null && inner.cutOff && inner.errors === null) {
+    const error = limit.error(inner);
+    if (error !== undefined) throw error;
   }
   return inner.outcome() as T;
 }

@@ -4,9 +4,10 @@
 
 import type { Coroutine } from './coroutine.ts';
 import { inWords } from './errors.ts';
-import { JoinOperation } from './join.ts';
-import { ARMED, type Co, Leaf, type Operation, SUSPENDED } from './operation.ts';
+import { JoinOperation, observe } from './join.ts';
+import { type Co, Leaf, type Operation, SUSPENDED } from './operation.ts';
 import { SuspendOperation } from './suspend.ts';
+import { PromiseOperation } from './wait.ts';
 
 type Thunk = (callback: (error?: any, ...values: any[]) => void) => unknown;
 
@@ -19,41 +20,6 @@ export type Yieldable =
   | (() => Generator<any, any, any>)
   | readonly unknown[]
   | { readonly [key: string]: unknown };
-
-/** Waits for a promise; the promise itself goes on if the wait is cancelled. */
-export class PromiseOperation<T> extends Leaf<T> {
-  /** @internal */ declare promise: PromiseLike<T>;
-  /** @internal Counts the performances: a promise cannot be unsubscribed from. */
-  declare round: number;
-
-  constructor(promise: PromiseLike<T>) {
-    super();
-    this.promise = promise;
-    this.round = 0;
-    // Subscribed to only when it is performed; until then a rejection must not end the process.
-    if (promise instanceof Promise) promise.catch(() => {});
-  }
-
-  poll(): boolean {
-    return false;
-  }
-
-  arm(): void {
-    const round = ++this.round;
-    void this.promise.then(
-      (value) => round === this.round && this.fire(value),
-      (error: unknown) => round === this.round && this.fail(error),
-    );
-  }
-
-  disarm(): void {
-    this.round++;
-  }
-
-  describe(): string {
-    return 'waiting for a promise';
-  }
-}
 
 /** Begins the wait for what a generator has yielded bare. */
 export function beginYielded(
@@ -128,29 +94,6 @@ function toPromise(coroutine: Coroutine<unknown>, value: unknown): unknown {
     })(),
   );
   return new Promise((resolve, reject) => observe(child, resolve, reject));
-}
-
-/** Calls back with the outcome of a coroutine that has not ended yet. */
-export function observe<T>(
-  coroutine: Coroutine<T>,
-  onValue: (value: T) => void,
-  onError: (error: unknown) => void,
-): void {
-  const join = new JoinOperation(coroutine);
-  join.state = ARMED;
-  join.arm();
-  join.waiter = {
-    wake() {
-      let value: T;
-      try {
-        value = coroutine.outcome() as T;
-      } catch (error) {
-        onError(error);
-        return;
-      }
-      onValue(value);
-    },
-  };
 }
 
 /** Several values given to a thunk's callback become an array. */

@@ -1,7 +1,17 @@
 import t from 'tap';
-import { BusyError, type Co, type Connection, pause, run, sleep, spawn, suspend } from '../../lib/index.ts';
+import {
+  BusyError,
+  type Co,
+  type Connection,
+  pause,
+  run,
+  sleep,
+  spawn,
+  suspend,
+  wait,
+} from '../../lib/index.ts';
 import { stackOf } from '../../scheduler/probe.ts';
-import { failure, wait, withPair } from '../support/pair.ts';
+import { failure, withPair } from '../support/pair.ts';
 import { until } from '../support/peers.ts';
 
 t.test('read gives what has come, then null, again and again', (t) =>

@@ -10,12 +10,13 @@ import {
   listen,
   pause,
   run,
-  sleep,
   serve,
   type ServeOptions,
+  sleep,
   spawn,
+  wait,
 } from '../../lib/index.ts';
-import { failure, wait, withPair } from '../support/pair.ts';
+import { failure, withPair } from '../support/pair.ts';
 import { connect, listenPlain, portOf, readAll, socketPath, startConnect, until } from '../support/peers.ts';
 
 function* echo(conn: Connection): Co<void> {

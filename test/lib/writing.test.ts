@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import t from 'tap';
-import { pause, run, sleep, spawn } from '../../lib/index.ts';
+import { pause, run, sleep, spawn, wait } from '../../lib/index.ts';
 import { reactor } from '../../lib/reactor/index.ts';
 import type { NodeReactor } from '../../lib/reactor/node.ts';
-import { failure, noteAccepted, wait, withPair } from '../support/pair.ts';
+import { failure, noteAccepted, withPair } from '../support/pair.ts';
 import { readAll, socketPath, until } from '../support/peers.ts';
 
 t.test('N3 the writes of a turn arrive as one, in order', (t) =>

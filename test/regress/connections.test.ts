@@ -13,10 +13,11 @@ import {
   sleep,
   spawn,
   TimeoutError,
+  wait,
 } from '../../lib/index.ts';
 import { reactor } from '../../lib/reactor/index.ts';
 import type { NodeReactor } from '../../lib/reactor/node.ts';
-import { failure, noteAccepted, wait, withPair } from '../support/pair.ts';
+import { failure, noteAccepted, withPair } from '../support/pair.ts';
 import { connect, readAll, startConnect, until } from '../support/peers.ts';
 import { runProgram } from '../support/program.ts';
 

@@ -8,19 +8,14 @@ import {
   type Co,
   type Connection,
   listen,
+  wait,
 } from '../../lib/index.ts';
-import { PromiseOperation } from '../../scheduler/yieldable.ts';
 import { connect } from './peers.ts';
 
 export interface Pair {
   acceptor: Acceptor;
   conn: Connection;
   peer: net.Socket;
-}
-
-/** Waits for a promise. */
-export function wait<T>(promise: Promise<T>): PromiseOperation<T> {
-  return new PromiseOperation(promise);
 }
 
 export function* pair(address: AddressLike = 0): Co<Pair> {
