@@ -136,10 +136,8 @@ function sendOnClosed(name: string): ClosedError {
 }
 
 /** "(3 waiting)": those who stand in the same queue, for dumps. */
-function waiting(queue: WaitQueue<QueuedOperation<unknown>>): string {
-  let count = 0;
-  for (let one: QueuedOperation<unknown> | null = queue.first; one !== null; one = one.behind) count++;
-  return count > 1 ? ` (${count} waiting)` : '';
+function waiting({ length }: WaitQueue<QueuedOperation<unknown>>): string {
+  return length > 1 ? ` (${length} waiting)` : '';
 }
 
 class SendOperation<T> extends QueuedOperation<void> {

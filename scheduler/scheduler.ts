@@ -11,8 +11,9 @@ import { CancelledError, inWords } from './errors.ts';
 import { observe } from './join.ts';
 import { ARMED, type Body, type Co, type Operation, SUSPENDED } from './operation.ts';
 import { Random } from './random.ts';
+import { watchProcess } from './exit.ts';
 import { roots } from './registry.ts';
-import type { Scope } from './scope.ts';
+import { ENDED, type Scope } from './scope.ts';
 import { Timers } from './timers.ts';
 import { beginYielded, stepYielded } from './yieldable.ts';
 
@@ -24,6 +25,9 @@ const CLOCK_EVERY = 32;
 const TURN = 10;
 /** Clock readings in a turn, for a clock that stands still while coroutines run. */
 const READINGS_PER_TURN = 4096;
+
+/** Coroutines that are started inside each other before the stack is spared. */
+const DEEP = 64;
 
 /** A promise's continuation is the cheapest microtask there is. */
 const settled = Promise.resolve();
@@ -91,6 +95,8 @@ export class Scheduler {
   #isScheduled = false;
   /** The turn's time is up: the queue waits for the next macrotask. */
   #isSpent = false;
+  /** Coroutines that are being started inside each other. */
+  #nesting = 0;
   /** Comes when the turn's macrotask is over; null while the turn is too young to be timed. */
   #turnEnd: NodeJS.Immediate | null = null;
   #turnStart = 0;
@@ -139,9 +145,33 @@ export class Scheduler {
     // Out of a callback nobody runs: then the values are those of the scope's own coroutine.
     const spawner = core.current ?? (parent === null ? null : parent.owner);
     const coroutine = new Coroutine(this, parent, body, options, spawner);
-    if (parent === null) roots.add(coroutine as Coroutine<unknown>);
+    if (parent === null) {
+      roots.add(coroutine as Coroutine<unknown>);
+      watchProcess();
+    }
     this.ready(coroutine);
     return coroutine;
+  }
+
+  /**
+   * @internal Starts a new coroutine within the call, as `co` does: it runs up to its first wait before the
+   * caller goes on, who may be another coroutine. Too deep inside each other they are queued instead.
+   */
+  startNow(coroutine: Coroutine<unknown>): void {
+    if (coroutine.parent === null) roots.add(coroutine);
+    if (this.#nesting === DEEP) {
+      this.ready(coroutine);
+      return;
+    }
+    const { current, last, streak } = core;
+    this.#nesting++;
+    this.#resume(coroutine);
+    this.#nesting--;
+    core.current = current;
+    core.last = last;
+    core.streak = streak;
+    // Whoever has asked for the time of this turn relies on its end.
+    this.#schedule();
   }
 
   /** @internal Puts a coroutine at the end of the ready queue. */
@@ -277,6 +307,13 @@ export function conclude(coroutine: Coroutine<unknown>): void {
     }
     ended = parent as Coroutine<unknown>;
   }
+}
+
+/** @internal Ends a coroutine that cannot be ended otherwise, and leaves its children where they are. */
+export function abandon(coroutine: Coroutine<unknown>, error: unknown): void {
+  coroutine.errors = [error];
+  coroutine.phase = ENDED;
+  conclude(coroutine);
 }
 
 /** Gives the error to `onError`; one that is thrown there takes its place (C2a). */

@@ -13,7 +13,7 @@ import { ARMED, type Body, type Co, Leaf, type Operation } from './operation.ts'
 const OPEN = 0;
 /** The body has ended, children live. */
 const DRAINING = 1;
-const ENDED = 2;
+export const ENDED = 2;
 
 /**
  * Owns the coroutines that are spawned into it.

@@ -21,16 +21,19 @@ export abstract class QueuedOperation<T> extends Leaf<T> {
 }
 
 export class WaitQueue<O extends QueuedOperation<unknown>> {
+  declare length: number;
   declare first: O | null;
   declare last: O | null;
 
   constructor() {
+    this.length = 0;
     this.first = null;
     this.last = null;
   }
 
   push(operation: O): void {
     operation.queue = this;
+    this.length++;
     operation.ahead = this.last;
     if (this.last === null) this.first = operation;
     else this.last.behind = operation;
@@ -41,6 +44,7 @@ export class WaitQueue<O extends QueuedOperation<unknown>> {
   remove(operation: O): void {
     if (operation.queue !== this) return;
     operation.queue = null;
+    this.length--;
     const { ahead, behind } = operation as { ahead: O | null; behind: O | null };
     if (ahead === null) this.first = behind;
     else ahead.behind = behind;
