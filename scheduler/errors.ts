@@ -57,6 +57,12 @@ export class DeadlockError extends Error {
   readonly code = 'ERR_DEADLOCK';
 }
 
+/** The call does not fit the state of its object: unlocking what is not locked, counting below zero. */
+export class StateError extends Error {
+  override readonly name = 'StateError';
+  readonly code = 'ERR_STATE';
+}
+
 /** Says what a value is, for messages of the form "expected …, got …". */
 export function inWords(value: unknown): string {
   if (value === null) return 'null';

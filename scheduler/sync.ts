@@ -1,0 +1,16 @@
+// What the synchronisation objects share: their options, and how their waits are described.
+
+import type { QueuedOperation, WaitQueue } from './wait-queue.ts';
+
+/** How to make a synchronisation object. */
+export interface SyncOptions {
+  /** The name in dumps and messages. */
+  name?: string | undefined;
+}
+
+/** " (0 of 3 available, 2 waiting)": the state of what is waited for, and those in the same queue if several. */
+export function notes({ length }: WaitQueue<QueuedOperation<unknown>>, state?: string): string {
+  const parts = state === undefined ? [] : [state];
+  if (length > 1) parts.push(`${length} waiting`);
+  return parts.length === 0 ? '' : ` (${parts.join(', ')})`;
+}
