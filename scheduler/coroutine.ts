@@ -1,12 +1,11 @@
 // The handle of a running generator: its identity, its state, and what it waits for. Its fields are
 // plain and assigned in the constructor: private and class fields cost 20 ns an object (ARCHITECTURE.md).
 
-import { type AsyncContext, captureContext } from './context.ts';
+import { captureContext } from './context.ts';
 import type { Scheduler } from './scheduler.ts';
 import { JoinOperation, observe } from './join.ts';
-import type { Locals } from './local.ts';
 import { ARMED, type Body, type Co, type Leaf, type Operation } from './operation.ts';
-import { Scope } from './scope.ts';
+import { childrenOf, Extras, Scope } from './scope.ts';
 import type { WaitQueue } from './wait-queue.ts';
 
 /** How to start a coroutine; all are optional. */
@@ -51,10 +50,9 @@ export class Coroutine<T> extends Scope implements PromiseLike<T> {
   /** A number of its own, in the order of creation. */
   declare readonly id: number;
   /** @internal */ declare scheduler: Scheduler;
-  /** @internal The generator function until it is started, then null. */
-  declare body: Body<T> | null;
-  /** @internal */ declare generator: Co<T> | Operation<T> | null;
-  /** @internal */ declare label: string | undefined;
+  /** @internal */ declare body: Body<T>;
+  /** @internal Null before it is started, and after it has ended. */
+  declare generator: Co<T> | Operation<T> | null;
   /** @internal The innermost scope that is open in this coroutine: itself, unless `scope` opened another. */
   declare scope: Scope;
   /** @internal What it waits for, once armed. */
@@ -64,13 +62,7 @@ export class Coroutine<T> extends Scope implements PromiseLike<T> {
   /** @internal */ declare joiners: WaitQueue<JoinOperation<unknown>> | null;
   /** @internal The link of the ready queue. */
   declare nextReady: Coroutine<unknown> | null;
-  /** @internal */ declare onError: ((error: unknown) => void) | undefined;
   /** @internal */ declare isDaemon: boolean;
-  /** @internal */ declare depth: number;
-  /** @internal Its values of `local`; null for none. */
-  declare locals: Locals | null;
-  /** @internal The context of AsyncLocalStorage that it runs in; null for none. */
-  declare context: AsyncContext | null;
   /** @internal When it was spawned, to the turn: whole milliseconds of the scheduler's clock. */
   declare born: number;
   /** What it does at the moment. */
@@ -90,28 +82,21 @@ export class Coroutine<T> extends Scope implements PromiseLike<T> {
     this.scheduler = scheduler;
     this.body = body;
     this.generator = null;
-    this.label = options?.name ?? (body.name === '' ? undefined : body.name);
     this.scope = this;
     this.op = null;
     this.bare = null;
     this.joiners = null;
     this.nextReady = null;
-    this.onError = options?.onError;
     this.isDaemon = options?.daemon === true;
-    this.depth = parent === null ? 0 : parent.owner.depth + 1;
-    this.locals = spawner === null ? null : spawner.locals;
-    this.context = spawner === null || spawner.context === null ? null : captureContext();
     this.born = scheduler.turnTime;
     this.state = 'ready';
-    if (parent !== null) {
-      if (this.isDaemon) parent.daemons++;
-      else parent.live++;
-    }
+    if (options !== undefined || (spawner !== null && spawner.extras !== null)) equip(this, options, spawner);
+    if (parent !== null && !this.isDaemon) parent.live++;
   }
 
   /** The name given to `spawn`, else that of the generator function, else `coroutine-<id>`. */
   get name(): string {
-    return this.label ?? `coroutine-${this.id}`;
+    return this.extras?.name ?? (this.body.name || `coroutine-${this.id}`);
   }
 
   /**
@@ -140,7 +125,7 @@ export class Coroutine<T> extends Scope implements PromiseLike<T> {
   /** What it waits for, in words; undefined if it does not. */
   describe(): string | undefined {
     if (this.state !== 'suspended') return undefined;
-    return this.op?.describe() ?? `waiting for ${this.live + this.daemons} children`;
+    return this.op?.describe() ?? childrenOf(this);
   }
 
   /** @internal */
@@ -160,4 +145,24 @@ export class Coroutine<T> extends Scope implements PromiseLike<T> {
     this.op.cancel();
     this.wake();
   }
+}
+
+/** Gives a new coroutine what only some have: options, and what it inherits. */
+function equip<T>(
+  coroutine: Coroutine<T>,
+  options: SpawnOptions | undefined,
+  spawner: Coroutine<unknown> | null,
+): void {
+  const inherited = spawner?.extras;
+  const name = options?.name;
+  const onError = options?.onError;
+  const locals = inherited?.locals ?? null;
+  const isInContext = inherited !== null && inherited !== undefined && inherited.context !== null;
+  if (name === undefined && onError === undefined && locals === null && !isInContext) return;
+  const extras = new Extras();
+  extras.name = name;
+  extras.onError = onError;
+  extras.locals = locals;
+  if (isInContext) extras.context = captureContext();
+  coroutine.extras = extras;
 }

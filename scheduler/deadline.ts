@@ -106,10 +106,10 @@ class Deadline implements Limit, Timed {
     this.scope?.cancel(this.reason);
   }
 
-  error(scope: Scope): unknown {
+  error(scope: Scope, isShielded: boolean): unknown {
     if (this.reason === null || scope.reason !== this.reason) return undefined;
     const outer = scope.parent!;
-    if (outer.isCancelled && !scope.isShield) return new CancelledError(outer.reason);
+    if (outer.isCancelled && !isShielded) return new CancelledError(outer.reason);
     // It was made where no coroutine ran; the stack that helps is that of the one whose time was up.
     Error.captureStackTrace(this.reason, within);
     return this.reason;

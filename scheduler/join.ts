@@ -42,10 +42,10 @@ export class JoinOperation<T> extends QueuedOperation<T> {
   }
 }
 
-/** The depth tells most apart at once; only a target further up needs the walk. */
+/** Ancestors are older, so that joining a child is no walk. */
 function isSelfOrAncestor(target: Coroutine<unknown>, coroutine: Coroutine<unknown>): boolean {
   let node = coroutine;
-  while (node.depth > target.depth && node.parent !== null) node = node.parent.owner;
+  while (node.id > target.id && node.parent !== null) node = node.parent.owner;
   return node === target;
 }
 

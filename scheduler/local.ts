@@ -4,6 +4,7 @@
 
 import { core } from './core.ts';
 import type { Coroutine } from './coroutine.ts';
+import { Extras } from './scope.ts';
 
 /** @internal The values of a coroutine, by the `Local` they belong to. */
 export type Locals = ReadonlyMap<Local<unknown>, unknown>;
@@ -21,7 +22,7 @@ export class Local<T> {
 
   /** The running coroutine's value: what it has set, or inherited; else, and outside of coroutines, the initial one. */
   get(): T {
-    const locals = core.current?.locals;
+    const locals = core.current?.extras?.locals;
     return locals?.has(this as Local<unknown>) ? (locals.get(this as Local<unknown>) as T) : this.#initial;
   }
 
@@ -34,7 +35,8 @@ export class Local<T> {
     const coroutine: Coroutine<unknown> | null = core.current;
     if (coroutine === null)
       throw new TypeError('a local value needs a running coroutine: set it inside of run');
-    coroutine.locals = new Map(coroutine.locals).set(this as Local<unknown>, value);
+    const extras = (coroutine.extras ??= new Extras());
+    extras.locals = new Map(extras.locals).set(this as Local<unknown>, value);
   }
 }
 

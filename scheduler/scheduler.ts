@@ -13,7 +13,7 @@ import { ARMED, type Body, type Co, type Operation, SUSPENDED } from './operatio
 import { Random } from './random.ts';
 import { watchProcess } from './exit.ts';
 import { roots } from './registry.ts';
-import { ENDED, type Scope } from './scope.ts';
+import { ENDED, Extras, type InnerScope, type Scope } from './scope.ts';
 import { Timers } from './timers.ts';
 import { beginYielded, stepYielded } from './yieldable.ts';
 
@@ -124,7 +124,7 @@ export class Scheduler {
     if (signal?.aborted) return Promise.reject(new CancelledError(signal.reason));
     return new Promise((resolve, reject) => {
       const root = this.spawn(null, body, { name });
-      if (asyncContext === true) root.context = captureContext();
+      if (asyncContext === true) keepContext(root);
       const onAbort = (): void => root.cancel(signal?.reason);
       signal?.addEventListener('abort', onAbort, { once: true });
       const end = (): void => signal?.removeEventListener('abort', onAbort);
@@ -145,10 +145,7 @@ export class Scheduler {
     // Out of a callback nobody runs: then the values are those of the scope's own coroutine.
     const spawner = core.current ?? (parent === null ? null : parent.owner);
     const coroutine = new Coroutine(this, parent, body, options, spawner);
-    if (parent === null) {
-      roots.add(coroutine as Coroutine<unknown>);
-      watchProcess();
-    }
+    if (parent === null) enroll(coroutine as Coroutine<unknown>);
     this.ready(coroutine);
     return coroutine;
   }
@@ -158,7 +155,7 @@ export class Scheduler {
    * caller goes on, who may be another coroutine. Too deep inside each other they are queued instead.
    */
   startNow(coroutine: Coroutine<unknown>): void {
-    if (coroutine.parent === null) roots.add(coroutine);
+    if (coroutine.parent === null) enroll(coroutine);
     if (this.#nesting === DEEP) {
       this.ready(coroutine);
       return;
@@ -205,15 +202,15 @@ export class Scheduler {
   #drain(): void {
     // A run loop inside another's coroutine cannot be: wakers only queue.
     this.#isRunning = true;
+    const isTimed = this.#holdLimit !== Infinity;
     while (this.#first !== null) {
       if (this.#isSpent || (--core.untilClock <= 0 && this.isTurnSpent())) break;
       const coroutine = this.#first;
       this.#first = coroutine.nextReady;
       if (this.#first === null) this.#last = null;
       coroutine.nextReady = null;
-      if (this.#holdLimit < Infinity) this.#resumeTimed(coroutine);
-      else if (coroutine.context === null) this.#resume(coroutine);
-      else coroutine.context.runInAsyncScope(this.#resume, this, coroutine);
+      if (isTimed || coroutine.extras !== null) this.#resumeWithCare(coroutine, isTimed);
+      else this.#resume(coroutine);
     }
     core.current = null;
     this.#isRunning = false;
@@ -221,10 +218,13 @@ export class Scheduler {
     this.timers.settle();
   }
 
-  #resumeTimed(coroutine: Coroutine<unknown>): void {
-    const begun = this.clock.now();
-    if (coroutine.context === null) this.#resume(coroutine);
-    else coroutine.context.runInAsyncScope(this.#resume, this, coroutine);
+  /** Beside resuming, what only few ask for: kept apart, since it would slow down all others. */
+  #resumeWithCare(coroutine: Coroutine<unknown>, isTimed: boolean): void {
+    const begun = isTimed ? this.clock.now() : 0;
+    const context = coroutine.extras?.context ?? null;
+    if (context === null) this.#resume(coroutine);
+    else context.runInAsyncScope(() => this.#resume(coroutine));
+    if (!isTimed) return;
     const held = this.clock.now() - begun;
     if (held > this.#holdLimit) warnOfHold(coroutine, held);
   }
@@ -267,9 +267,18 @@ export class Scheduler {
   }
 }
 
+/** Has a coroutine, and what it spawns, run in the context of AsyncLocalStorage that is current now. */
+export function keepContext(coroutine: Coroutine<unknown>): void {
+  (coroutine.extras ??= new Extras()).context = captureContext();
+}
+
+function enroll(root: Coroutine<unknown>): void {
+  roots.add(root);
+  watchProcess();
+}
+
 function start<T>(coroutine: Coroutine<T>): Co<T> | Operation<T> {
-  const body = coroutine.body!;
-  coroutine.body = null;
+  const { body } = coroutine;
   const generator = body();
   if (typeof generator?.next !== 'function') {
     throw new TypeError(
@@ -293,7 +302,8 @@ export function conclude(coroutine: Coroutine<unknown>): void {
   for (;;) {
     let failed = ended.errors !== null;
     ended.state = failed ? 'failed' : ended.cutOff ? 'cancelled' : 'done';
-    if (failed && ended.onError !== undefined) failed = !isHandled(ended, ended.onError);
+    const onError = ended.extras?.onError;
+    if (failed && onError !== undefined) failed = !isHandled(ended, onError);
     while (ended.joiners !== null && ended.joiners.first !== null) ended.joiners.shift()!.notify();
     const { parent } = ended;
     if (parent === null) {
@@ -302,7 +312,7 @@ export function conclude(coroutine: Coroutine<unknown>): void {
     }
     if (!parent.childEnded(ended, failed, failed ? ended.error() : undefined)) return;
     if (parent.owner !== parent) {
-      parent.drain?.notify();
+      (parent as InnerScope).drain?.notify();
       return;
     }
     ended = parent as Coroutine<unknown>;

@@ -1,12 +1,14 @@
 // Scopes own coroutines: a scope ends after its children do, and a child's error becomes its own. Every
 // coroutine is a scope, and `scope` opens further ones inside it; all stand in one tree of intrusive
-// links, walked in loops, so that its depth is bounded by memory alone. Invariants: `cancelled` is
-// effective (pushed down to every descendant, stopping at shields), so that a leaf checks one field;
+// links, walked in loops, so that its depth is bounded by memory alone. Invariants: a cancellation is
+// pushed down to every descendant, stopping at shields, so that a leaf checks one field;
 // the whole tree is marked before any disarm hook runs, since those are user code (C11).
 
 import { core } from './core.ts';
+import type { AsyncContext } from './context.ts';
 import type { Coroutine, SpawnOptions } from './coroutine.ts';
-import { CancelledError, ClosedError } from './errors.ts';
+import { CancelledError, ClosedError, inWords } from './errors.ts';
+import type { Locals } from './local.ts';
 import { ARMED, type Body, type Co, Leaf, type Operation } from './operation.ts';
 
 /** The body runs. */
@@ -14,6 +16,19 @@ const OPEN = 0;
 /** The body has ended, children live. */
 const DRAINING = 1;
 export const ENDED = 2;
+
+/** @internal What few scopes have; made when the first of it is needed, so that the others do not bear the fields. */
+export class Extras {
+  /** The name that was given. */
+  name: string | undefined = undefined;
+  onError: ((error: unknown) => void) | undefined = undefined;
+  /** Values of `local`. */
+  locals: Locals | null = null;
+  /** The context of AsyncLocalStorage that the coroutine runs in. */
+  context: AsyncContext | null = null;
+  /** Behind `signal`. */
+  controller: AbortController | null = null;
+}
 
 /**
  * Owns the coroutines that are spawned into it.
@@ -38,49 +53,48 @@ export class Scope {
   /** @internal */ declare lastChild: Scope | null;
   /** @internal */ declare before: Scope | null;
   /** @internal */ declare after: Scope | null;
-  /** @internal Children that have not ended and are waited for. */
+  /** @internal Children that have not ended and are waited for: all but daemons. */
   declare live: number;
-  /** @internal Children that are cancelled when the others have ended. */
-  declare daemons: number;
-  /** @internal */ declare isCancelled: boolean;
-  /** @internal */ declare reason: unknown;
+  /** @internal One object for all that a call of `cancel` has reached. */
+  declare cancellation: { readonly reason: unknown } | null;
   /** @internal */ declare phase: number;
   /** @internal The errors of the body and of the children, in the order of their coming. */
   declare errors: unknown[] | null;
   /** @internal What the body returned; if it was cut off, the error that it ended with. */
   declare value: unknown;
   /** @internal */ declare cutOff: boolean;
-  /** @internal What the owner waits with for its children; null in a coroutine's own scope. */
-  declare drain: Leaf<void> | null;
-  /** @internal Cancellation from outside stops here. */
-  declare isShield: boolean;
-  /** @internal Made when `signal` is asked for. */
-  declare controller: AbortController | null;
+  /** @internal */ declare extras: Extras | null;
 
   /** @internal */
-  constructor(parent: Scope | null, isShield = false) {
+  constructor(parent: Scope | null) {
     this.parent = parent;
     this.firstChild = null;
     this.lastChild = null;
     this.before = null;
     this.after = null;
     this.live = 0;
-    this.daemons = 0;
-    this.isCancelled = false;
-    this.reason = undefined;
+    this.cancellation = null;
     this.phase = OPEN;
     this.errors = null;
     this.value = undefined;
     this.cutOff = false;
-    this.drain = null;
-    this.isShield = isShield;
-    this.controller = null;
+    this.extras = null;
     if (parent !== null) parent.adopt(this);
+  }
+
+  /** @internal */
+  get isCancelled(): boolean {
+    return this.cancellation !== null;
+  }
+
+  /** @internal What `cancel` was given. */
+  get reason(): unknown {
+    return this.cancellation?.reason;
   }
 
   /** Whether this scope was cancelled, by itself or from outside: operations in it throw. */
   get cancelled(): boolean {
-    return this.isCancelled;
+    return this.cancellation !== null;
   }
 
   /**
@@ -88,9 +102,10 @@ export class Scope {
    * else takes an `AbortSignal`. It does not abort when the scope ends by itself.
    */
   get signal(): AbortSignal {
-    this.controller ??= new AbortController();
-    if (this.isCancelled) this.controller.abort(new CancelledError(this.reason));
-    return this.controller.signal;
+    const extras = (this.extras ??= new Extras());
+    extras.controller ??= new AbortController();
+    if (this.isCancelled) extras.controller.abort(new CancelledError(this.reason));
+    return extras.controller.signal;
   }
 
   /**
@@ -117,7 +132,7 @@ export class Scope {
 
   /** @internal It was cancelled, and the whole tree is marked: now user code may run. */
   enforce(): void {
-    this.controller?.abort(new CancelledError(this.reason));
+    this.extras?.controller?.abort(new CancelledError(this.reason));
     if (this.owner.scope === this) this.owner.interrupt();
   }
 
@@ -128,10 +143,7 @@ export class Scope {
 
   /** @internal */
   adopt(child: Scope): void {
-    if (!child.isShield) {
-      child.isCancelled = this.isCancelled;
-      child.reason = this.reason;
-    }
+    child.cancellation = this.cancellation;
     child.before = this.lastChild;
     if (this.lastChild === null) this.firstChild = child;
     else this.lastChild.after = child;
@@ -167,8 +179,7 @@ export class Scope {
   /** @internal A child has ended; true when this scope has ended with it. */
   childEnded(child: Coroutine<unknown>, failed: boolean, error: unknown): boolean {
     this.release(child);
-    if (child.isDaemon) this.daemons--;
-    else this.live--;
+    if (!child.isDaemon) this.live--;
     if (failed) this.addError(error);
     return this.phase === DRAINING && this.isDrained();
   }
@@ -200,7 +211,8 @@ export class Scope {
   /** @internal */
   isDrained(): boolean {
     if (this.live > 0) return false;
-    if (this.daemons > 0) {
+    // Those that are left are daemons.
+    if (this.firstChild !== null) {
       this.cancel();
       return false;
     }
@@ -212,15 +224,15 @@ export class Scope {
 /** Marks a scope and what is below it down to shields; gives those scopes where something is to be done. */
 function markTree(root: Scope, reason: unknown): Scope[] {
   const hit: Scope[] = [];
+  const cancellation = { reason };
   let node = root;
   for (;;) {
     // The scope that is cancelled may itself be a shield: it protects from what is outside.
-    if (!node.isCancelled && (!node.isShield || node === root)) {
-      node.isCancelled = true;
-      node.reason = reason;
+    if (node.cancellation === null && (node === root || !isShield(node))) {
+      node.cancellation = cancellation;
       const { owner } = node;
       const isWaiting = owner.scope === node && owner.op !== null && owner.op.state === ARMED;
-      if (isWaiting || node.controller !== null) hit.push(node);
+      if (isWaiting || node.extras !== null) hit.push(node);
       if (node.firstChild !== null) {
         node = node.firstChild;
         continue;
@@ -232,13 +244,40 @@ function markTree(root: Scope, reason: unknown): Scope[] {
   }
 }
 
+function isShield(node: Scope): boolean {
+  return node instanceof InnerScope && node.isShield;
+}
+
+/** A scope that is opened inside of a coroutine. */
+export class InnerScope extends Scope {
+  /** @internal Cancellation from outside stops here. */
+  declare isShield: boolean;
+  /** @internal What the owner waits with for its children. */
+  declare drain: DrainOperation | null;
+
+  /** @internal */
+  constructor(parent: Scope | null, shields: boolean) {
+    super(parent);
+    this.isShield = shields;
+    this.drain = null;
+    if (shields) this.cancellation = null;
+  }
+}
+
 /** Where a coroutine stands while it waits for its children: this wait cannot be cancelled (C1). */
-const waitingForChildren = new Scope(null);
+const waitingForChildren = new InnerScope(null, true);
 waitingForChildren.phase = ENDED;
 
+/** @internal How many children a scope waits for, in words. */
+export function childrenOf(parent: Scope): string {
+  let count = 0;
+  for (let child = parent.firstChild; child !== null; child = child.after) count++;
+  return count === 1 ? 'waiting for a child' : `waiting for ${count} children`;
+}
+
 class DrainOperation extends Leaf<void> {
-  declare target: Scope;
-  constructor(target: Scope) {
+  declare target: InnerScope;
+  constructor(target: InnerScope) {
     super();
     this.target = target;
   }
@@ -252,7 +291,7 @@ class DrainOperation extends Leaf<void> {
     this.target.drain = null;
   }
   describe(): string {
-    return `waiting for ${this.target.live + this.target.daemons} children`;
+    return childrenOf(this.target);
   }
 }
 
@@ -273,26 +312,26 @@ export interface Limit {
   start(scope: Scope): void;
   stop(): void;
   /** The error to throw in place of the CancelledError that cut the body off; undefined for none. */
-  error(scope: Scope): unknown;
+  error(scope: Scope, isShielded: boolean): unknown;
 }
 
 /** @internal Runs a body in a scope of its own: what `scope`, `timeout` and `shield` have in common. */
 export function* within<T>(
   what: string,
-  isShield: boolean,
+  isShielded: boolean,
   limit: Limit | null,
   body: (scope: Scope) => Co<T> | Operation<T>,
 ): Co<T> {
   const owner = core.current;
   if (owner === null) throw new TypeError(`${what} needs a running coroutine: call it inside of run`);
   const outer = owner.scope;
-  const inner = new Scope(outer, isShield);
+  const inner = new InnerScope(outer, isShielded);
   inner.owner = owner;
   owner.scope = inner;
   limit?.start(inner);
   try {
     try {
-      inner.value = yield* body(inner);
+      inner.value = yield* begin(what, body, inner);
     } catch (error) {
       inner.bodyThrew(error);
     }
@@ -304,8 +343,19 @@ export function* within<T>(
     outer.release(inner);
   }
   if (limit !== null && inner.cutOff && inner.errors === null) {
-    const error = limit.error(inner);
+    const error = limit.error(inner, isShielded);
     if (error !== undefined) throw error;
   }
   return inner.outcome() as T;
+}
+
+function begin<T>(
+  what: string,
+  body: (scope: Scope) => Co<T> | Operation<T>,
+  inner: Scope,
+): Co<T> | Operation<T> {
+  if (typeof body !== 'function') throw new TypeError(`${what} expects a generator function, got ${inWords(body)}`);
+  const begun = body(inner);
+  if (typeof begun?.next === 'function') return begun;
+  throw new TypeError(`${what} expects a generator function, but it returned ${inWords(begun)}`);
 }

@@ -36,7 +36,7 @@ t.test('C1 a coroutine ends after its children, and join returns after that', as
     });
     yield* sleep(1);
     t.equal(parent.state, 'suspended');
-    t.equal(parent.describe(), 'waiting for 1 children');
+    t.equal(parent.describe(), 'waiting for a child');
     t.equal(yield* parent.join(), 42);
     log.push('joined');
     t.equal(parent.state, 'done');
