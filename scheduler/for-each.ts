@@ -1,0 +1,111 @@
+// The same work on many items, so many at once. Invariants: an item is taken from its source only when
+// there is room to work on it, so the source may be endless; whatever ends the loop early closes the
+// source; each item has a coroutine of its own, and its place is free when that and its children have ended.
+
+import { inWords } from './errors.ts';
+import { observe } from './join.ts';
+import { type Co, Leaf, type Operation } from './operation.ts';
+import { type Scope, scope } from './scope.ts';
+import { expectWhole } from './whole-number.ts';
+
+/** How to go through the items. */
+export interface ForEachOptions {
+  /**
+   * How many items are worked on at once: a whole number, 1 or more. There is no default: what is right
+   * depends on what the work waits for.
+   */
+  concurrency: number;
+}
+
+/**
+ * Runs a body for each item, at most `concurrency` of them at once. Items are taken one by one as there is
+ * room. The first error cancels the others, closes the source, and is thrown after all have ended.
+ *
+ * @param body is given the item and its number, from 0
+ * @throws the first error; an AggregateError if several failed; CancelledError if an item's coroutine was
+ * cancelled; TypeError for malformed arguments
+ *
+ * @example
+ * ```ts
+ * import { forEach, run, sleep } from 'skein';
+ *
+ * await run(() =>
+ *   forEach(['a', 'b', 'c'], { concurrency: 2 }, function* (name, index) {
+ *     yield* sleep(5);
+ *     console.log(index, name);
+ *   }),
+ * ); // after 10 ms
+ * ```
+ */
+export function* forEach<T>(
+  items: Iterable<T>,
+  options: ForEachOptions,
+  body: (item: T, index: number) => Co<unknown> | Operation<unknown>,
+): Co<void> {
+  if (typeof items?.[Symbol.iterator] !== 'function') {
+    throw new TypeError(`forEach expects an array or another iterable, got ${inWords(items)}`);
+  }
+  expectWhole('the concurrency of forEach', options?.concurrency, 1);
+  if (typeof body !== 'function') throw new TypeError(`forEach expects a body, got ${inWords(body)}`);
+  yield* scope((inner) => workOn(items, options.concurrency, body, inner));
+}
+
+function* workOn<T>(
+  items: Iterable<T>,
+  concurrency: number,
+  body: (item: T, index: number) => Co<unknown> | Operation<unknown>,
+  inner: Scope,
+): Co<void> {
+  const room = new RoomOperation(concurrency - 1);
+  let index = 0;
+  for (const item of items) {
+    const number = index++;
+    const child = inner.spawn(() => body(item, number), { name: body.name || undefined });
+    room.taken++;
+    observe(
+      child,
+      () => room.free(),
+      // An error cancels the scope by itself, and the wait for room with it. One that was cancelled is none.
+      (error) => child.state === 'cancelled' && room.break(error),
+    );
+    yield* room;
+    // An item that has ended makes room for no other when all of them were cancelled.
+    inner.throwIfCancelled();
+  }
+  room.most = 0;
+  yield* room;
+}
+
+/** Waits until at most `most` items are worked on. */
+class RoomOperation extends Leaf<void> {
+  taken = 0;
+  most: number;
+  #broken: { error: unknown } | null = null;
+
+  constructor(most: number) {
+    super();
+    this.most = most;
+  }
+
+  free(): void {
+    this.taken--;
+    if (this.taken <= this.most) this.notify();
+  }
+
+  break(error: unknown): void {
+    this.#broken ??= { error };
+    this.notify();
+  }
+
+  poll(): boolean {
+    if (this.#broken !== null) throw this.#broken.error;
+    return this.taken <= this.most;
+  }
+
+  arm(): void {}
+  disarm(): void {}
+
+  describe(): string {
+    return `waiting for ${this.taken} items`;
+  }
+}

@@ -1,0 +1,142 @@
+// `for await` as a coroutine. Invariants: whatever ends the loop early closes the source, and waits for that;
+// no error is lost on the way, neither the body's nor that of closing.
+
+import { CancelledError, inWords } from './errors.ts';
+import type { Co, Operation } from './operation.ts';
+import { shield } from './deadline.ts';
+import { wait } from './wait.ts';
+
+/** How to iterate. */
+export interface IterateOptions {
+  /**
+   * Milliseconds that the source has to close when the loop ends early; after that it is left behind. An
+   * async generator cannot be interrupted, it closes only when it has come to its next `yield`. Default 5,000.
+   */
+  grace?: number | undefined;
+}
+
+const GRACE = 5_000;
+
+/**
+ * Runs a body for each item of an asynchronous iterable, or of an ordinary one, one after the other: what
+ * `for await` does in an async function. When the body fails or the loop is cancelled, the source is closed
+ * (the iterator's `return`; a stream that is being read is destroyed) and that is waited for.
+ *
+ * @throws what the source or the body throws; an AggregateError if closing the source fails after that;
+ * TypeError for malformed arguments
+ *
+ * @example
+ * ```ts
+ * import { setTimeout } from 'node:timers/promises';
+ * import { iterate, run } from 'skein';
+ *
+ * async function* ticks() {
+ *   for (let tick = 1; tick <= 3; tick++) yield await setTimeout(1, tick);
+ * }
+ *
+ * await run(() =>
+ *   iterate(ticks(), function* (tick) {
+ *     console.log(tick); // 1 2 3
+ *   }),
+ * );
+ * ```
+ */
+export function* iterate<T>(
+  source: AsyncIterable<T> | Iterable<T | PromiseLike<T>>,
+  body: (item: T) => Co<unknown> | Operation<unknown>,
+  options: IterateOptions = {},
+): Co<void> {
+  const { grace = GRACE } = options;
+  if (typeof grace !== 'number' || !(grace >= 0)) {
+    throw new TypeError(`the grace of iterate is in milliseconds, 0 or more, got ${inWords(grace)}`);
+  }
+  if (typeof body !== 'function') throw new TypeError(`iterate expects a body, got ${inWords(body)}`);
+  const opened = open(source);
+  try {
+    for (let step; (step = yield* opened.next()).done !== true;) yield* body(step.value);
+  } catch (error) {
+    yield* opened.close(error, grace);
+    throw error;
+  }
+}
+
+function open<T>(source: AsyncIterable<T> | Iterable<T | PromiseLike<T>>): Source<T> {
+  const { [Symbol.asyncIterator]: async, [Symbol.iterator]: sync } = (source ?? {}) as Partial<
+    AsyncIterable<T> & Iterable<T>
+  >;
+  if (typeof async === 'function') return new Source(source, async.call(source));
+  if (typeof sync === 'function') return new Source(source, sync.call(source));
+  throw new TypeError(`iterate expects an iterable, asynchronous or not, got ${inWords(source)}`);
+}
+
+/** An iterator, and what it is at. */
+class Source<T> {
+  readonly #source: object | string;
+  readonly #iterator: AsyncIterator<T> | Iterator<T | PromiseLike<T>>;
+  /** It was asked for an item and has not given it yet. */
+  #isBusy = false;
+  /** It has ended by itself, so there is nothing to close. */
+  #hasEnded = false;
+
+  constructor(source: object | string, iterator: AsyncIterator<T> | Iterator<T | PromiseLike<T>>) {
+    this.#source = source;
+    this.#iterator = iterator;
+  }
+
+  *next(): Co<IteratorResult<T>> {
+    // Until it has answered; a `next` that throws has ended the iterator.
+    this.#hasEnded = true;
+    const answer = this.#iterator.next();
+    if (!isPromise(answer)) {
+      this.#hasEnded = answer.done === true;
+      const { done, value } = answer;
+      if (done === true) return { done, value };
+      return { done: false, value: isPromise(value) ? yield* wait(value) : value };
+    }
+    this.#isBusy = true;
+    this.#hasEnded = false;
+    return yield* wait(
+      answer.then(
+        (step) => {
+          this.#isBusy = false;
+          this.#hasEnded = step.done === true;
+          return step;
+        },
+        (error: unknown) => {
+          this.#isBusy = false;
+          this.#hasEnded = true;
+          throw error;
+        },
+      ),
+    );
+  }
+
+  *close(reason: unknown, grace: number): Co<void> {
+    if (this.#hasEnded) return;
+    let hasClosed = false;
+    let closing: Promise<unknown> | undefined;
+    try {
+      // What its `return` would do, if only it were not waiting for the item that was asked for.
+      if (this.#isBusy) (this.#source as { destroy?: () => void }).destroy?.();
+      closing = Promise.resolve(this.#iterator.return?.()).finally(() => {
+        hasClosed = true;
+      });
+      const closed = closing;
+      yield* shield(() => wait(closed), { timeout: grace });
+    } catch (error) {
+      if (closing !== undefined && !hasClosed) {
+        // It is left behind. Should it fail later, that is an unhandled rejection, as of any promise.
+        void closing.finally(() => {});
+        return;
+      }
+      if (reason instanceof CancelledError) throw error;
+      throw new AggregateError([reason, error], 'the body failed, and closing its source failed, too', {
+        cause: error,
+      });
+    }
+  }
+}
+
+function isPromise<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
+  return typeof (value as PromiseLike<T> | null | undefined)?.then === 'function';
+}

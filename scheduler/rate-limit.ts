@@ -1,0 +1,203 @@
+// A token bucket: so many a second, with bursts. It keeps no count of tokens that grows with time, only
+// the moment since which it was never full and how many were taken since: the moment at which a take is due
+// is then computed the same way whenever it is asked for, without drift. Invariants: first come, first
+// served, so nobody takes while another waits; one timer, for the first who waits, and none without.
+//
+//   since ──────── taken / rate ────────► full again
+//   an n can be taken once at most burst − n are missing: at since + (taken + n − burst) / rate
+
+import { inWords } from './errors.ts';
+import { FIRED, type Operation } from './operation.ts';
+import { currentScheduler } from './run.ts';
+import { Timer } from './timers.ts';
+import { QueuedOperation, WaitQueue } from './wait-queue.ts';
+import { expectWhole } from './whole-number.ts';
+
+/** How to make a rate limiter. */
+export interface RateLimitOptions {
+  /** Tokens a second: a number above 0. */
+  rate: number;
+  /** How many tokens are there at most, and at first: a whole number from 1. Default 1. */
+  burst?: number | undefined;
+}
+
+/** A bucket of tokens that fills at a fixed rate; `rateLimit` makes them. */
+export class RateLimiter {
+  /** Tokens that come in a second. */
+  readonly rate: number;
+  /** Tokens that are there at most. */
+  readonly burst: number;
+  readonly #waiting = new WaitQueue<TakeOperation>();
+  readonly #timer: Timer;
+  readonly #now: () => number;
+  /** When it was full for the last time, by the clock. */
+  #since = -Infinity;
+  /** Tokens taken since then. */
+  #taken = 0;
+
+  /** @internal */
+  constructor(rate: number, burst: number) {
+    const { clock, timers } = currentScheduler();
+    this.rate = rate;
+    this.burst = burst;
+    this.#now = () => clock.now();
+    this.#timer = new Timer(timers, () => this.#serve());
+  }
+
+  /**
+   * Takes `n` tokens, and waits until they are there. Who came first is served first. If it is cancelled or
+   * loses in a `select`, nothing was taken.
+   *
+   * @param n a whole number from 1 to `burst`; by default 1
+   * @throws RangeError if `n` is more than `burst`, since so many are never there; TypeError if it is no
+   * whole number from 1
+   */
+  take(n = 1): Operation<void> {
+    this.#check('take', n);
+    return new TakeOperation(this, n);
+  }
+
+  /**
+   * Takes `n` tokens if they are there now and nobody waits; says whether it did.
+   *
+   * @throws as `take`
+   */
+  tryTake(n = 1): boolean {
+    this.#check('tryTake', n);
+    return this.takeNow(n);
+  }
+
+  /** @internal */
+  takeNow(n: number): boolean {
+    if (this.#waiting.first !== null) return false;
+    const now = this.#now();
+    if (this.#dueFor(n, now) > now) return false;
+    this.#deduct(n, now);
+    return true;
+  }
+
+  /** @internal */
+  join(operation: TakeOperation): void {
+    this.#waiting.push(operation);
+    if (this.#waiting.first === operation) this.#serve();
+  }
+
+  /** @internal */
+  leave(operation: TakeOperation): void {
+    const wasFirst = this.#waiting.first === operation;
+    this.#waiting.remove(operation);
+    // The next one may want less, and have it at once.
+    if (wasFirst) this.#serve();
+  }
+
+  /** @internal */
+  giveBack(n: number): void {
+    this.#taken = Math.max(this.#taken - n, 0);
+    this.#serve();
+  }
+
+  /** Serves those whose tokens are there, and sets the timer for the first whose are not. */
+  #serve(): void {
+    const now = this.#now();
+    let { first } = this.#waiting;
+    for (; first !== null; { first } = this.#waiting) {
+      const due = this.#dueFor(first.count, now);
+      if (due > now) {
+        this.#timer.startAt(due);
+        return;
+      }
+      this.#deduct(first.count, now);
+      this.#waiting.remove(first);
+      first.fire();
+    }
+    this.#timer.stop();
+  }
+
+  /** When `n` tokens are there. */
+  #dueFor(n: number, now: number): number {
+    if (this.#fullAt() <= now) return now;
+    return this.#since + ((this.#taken + n - this.burst) * 1000) / this.rate;
+  }
+
+  #deduct(n: number, now: number): void {
+    // Not at the very moment at which it is full: counting on from `since` adds no error of rounding.
+    if (this.#fullAt() < now) {
+      this.#since = now;
+      this.#taken = 0;
+    }
+    this.#taken += n;
+  }
+
+  #fullAt(): number {
+    return this.#since + (this.#taken * 1000) / this.rate;
+  }
+
+  #check(what: string, n: number): void {
+    expectWhole(what, n, 1);
+    if (n > this.burst) {
+      throw new RangeError(`${what} expects at most ${this.burst} tokens, which is the burst, got ${n}`);
+    }
+  }
+}
+
+/**
+ * Limits how often something is done: a bucket that holds `burst` tokens, full at first, into which
+ * `rate` tokens a second come. It goes by the clock of the scheduler that it is made in.
+ *
+ * @throws TypeError for malformed options
+ *
+ * @example
+ * ```ts
+ * import { rateLimit, run } from 'skein';
+ *
+ * const limit = rateLimit({ rate: 200, burst: 2 });
+ * await run(function* () {
+ *   for (let request = 1; request <= 4; request++) {
+ *     yield* limit.take(); // the first two at once, then one every 5 ms
+ *     console.log('request', request);
+ *   }
+ * });
+ * ```
+ */
+export function rateLimit(options: RateLimitOptions): RateLimiter {
+  const { rate, burst = 1 } = options;
+  if (!(Number.isFinite(rate) && rate > 0)) {
+    throw new TypeError(`rateLimit expects a rate in tokens a second, above 0, got ${inWords(rate)}`);
+  }
+  expectWhole('the burst of rateLimit', burst, 1);
+  return new RateLimiter(rate, burst);
+}
+
+class TakeOperation extends QueuedOperation<void> {
+  /** @internal */ declare limiter: RateLimiter;
+  /** @internal */ declare count: number;
+
+  constructor(limiter: RateLimiter, count: number) {
+    super();
+    this.limiter = limiter;
+    this.count = count;
+  }
+
+  poll(): boolean {
+    return this.limiter.takeNow(this.count);
+  }
+
+  arm(): void {
+    this.limiter.join(this);
+  }
+
+  disarm(): void {
+    this.limiter.leave(this);
+  }
+
+  /** Tokens that were given and will not be used go back. */
+  override cancel(): void {
+    const wasGiven = this.state === FIRED;
+    super.cancel();
+    if (wasGiven) this.limiter.giveBack(this.count);
+  }
+
+  describe(): string {
+    return `taking ${this.count} of ${this.limiter.rate} tokens a second`;
+  }
+}
