@@ -46,7 +46,7 @@ export class Channel<T> {
   /** How many values the buffer holds; 0 for a rendezvous. */
   readonly capacity: number;
   /** @internal */ readonly name: string;
-  /** @internal */ readonly buffer = new Ring<T>();
+  /** @internal Null for a rendezvous. */ readonly buffer: Ring<T> | null;
   /** @internal */ readonly senders = new WaitQueue<SendOperation<T>>();
   /** @internal */ readonly receivers = new WaitQueue<ReceiveOperation<T>>();
   #isClosed = false;
@@ -60,12 +60,13 @@ export class Channel<T> {
       throw new TypeError(`a channel's capacity is a whole number, 0 or more, got ${inWords(capacity)}`);
     }
     this.capacity = capacity;
+    this.buffer = capacity > 0 ? new Ring() : null;
     this.name = options.name ?? 'a channel';
   }
 
   /** How many values wait in the buffer. */
   get length(): number {
-    return this.buffer.length;
+    return this.buffer?.length ?? 0;
   }
 
   get isClosed(): boolean {
@@ -99,22 +100,27 @@ export class Channel<T> {
     if (this.#isClosed) throw sendOnClosed(this.name);
     const receiver = this.receivers.shift();
     if (receiver !== null) receiver.fire(value);
-    else if (this.buffer.length < this.capacity) this.buffer.push(value);
+    else if (this.buffer !== null && this.buffer.length < this.capacity) this.buffer.push(value);
     else return false;
     return true;
   }
 
   /** Takes the next value if there is one; else `empty`, or `closed`. */
   tryReceive(): T | typeof closed | typeof empty {
-    if (this.buffer.length > 0) {
+    if (this.buffer !== null && this.buffer.length > 0) {
       const value = this.buffer.shift();
       const sender = this.senders.shift();
-      if (sender !== null) this.buffer.push(sender.deliver());
+      if (sender !== null) {
+        // First: if it was a case of a select, disarm hooks of the others run in `fire`, and they may send.
+        this.buffer.push(sender.item);
+        sender.fire();
+      }
       return value;
     }
     const sender = this.senders.shift();
-    if (sender !== null) return sender.deliver();
-    return this.#isClosed ? closed : empty;
+    if (sender === null) return this.#isClosed ? closed : empty;
+    sender.fire();
+    return sender.item;
   }
 
   /**
@@ -160,12 +166,6 @@ class SendOperation<T> extends QueuedOperation<void> {
 
   disarm(): void {
     this.channel.senders.remove(this);
-  }
-
-  /** Takes its value, and lets its coroutine go on. */
-  deliver(): T {
-    this.fire();
-    return this.item;
   }
 
   override raise(): unknown {

@@ -20,7 +20,8 @@ export class Random {
     state ^= state >>> 17;
     state ^= state << 5;
     this.#state = state;
-    return (state >>> 0) % count;
+    // A product, since a division costs four times as much; the high bits are the better ones, too.
+    return Math.floor(((state >>> 0) * count) / 2 ** 32);
   }
 
   /** A number from 0 up to, not including, 1. */

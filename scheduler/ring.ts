@@ -3,6 +3,9 @@
 //
 //   items:  _ _ c d e f _ _      head = 2, length = 4; the capacity is a power of two and wraps around
 
+/** Room that an empty queue keeps. */
+const SPACIOUS = 1024;
+
 export class Ring<T> {
   length = 0;
   #items: (T | undefined)[] = [];
@@ -19,7 +22,8 @@ export class Ring<T> {
     const item = this.#items[this.#head] as T;
     this.#items[this.#head] = undefined;
     this.#head = (this.#head + 1) & (this.#items.length - 1);
-    this.length--;
+    // A burst of values must not keep its room for ever.
+    if (--this.length === 0 && this.#items.length > SPACIOUS) this.#items = [];
     return item;
   }
 

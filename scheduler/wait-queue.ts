@@ -56,7 +56,14 @@ export class WaitQueue<O extends QueuedOperation<unknown>> {
 
   shift(): O | null {
     const { first } = this;
-    if (first !== null) this.remove(first);
+    if (first === null) return null;
+    const behind = first.behind as O | null;
+    this.first = behind;
+    if (behind === null) this.last = null;
+    else behind.ahead = null;
+    this.length--;
+    first.queue = null;
+    first.behind = null;
     return first;
   }
 }
