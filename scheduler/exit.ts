@@ -2,34 +2,61 @@
 // and coroutines still live, nothing can wake them: that is a deadlock (I3). It is reported, each `run` is
 // rejected, and the exit code is 2. A process that other things keep alive is never called deadlocked.
 
+import type { Coroutine } from './coroutine.ts';
 import { DeadlockError } from './errors.ts';
 import { formatDump } from './dump.ts';
+import { stackOf } from './probe.ts';
 import { roots } from './registry.ts';
 import { abandon } from './scheduler.ts';
+import { CoCoroutine } from './yieldable.ts';
 
 const EXIT_CODE = 2;
 
 /** The coroutines that were told, and did not end for it. */
 const told = new WeakSet<object>();
 
+/** The last time it was asked whether somebody else who hears of the end wakes them. */
+let hasAsked = false;
+
 function onBeforeExit(): void {
-  if (roots.size === 0) return;
-  const stuck = [...roots];
-  process.stderr.write(`deadlock: nothing is left that could wake these coroutines\n${formatDump()}`);
-  process.exitCode ??= EXIT_CODE;
-  // An error that nobody handles would make it 1.
-  process.once('exit', (code) => {
-    if (code === 1) process.exitCode = EXIT_CODE;
-  });
+  // A promise of `co` that never settles lets the process end, as it always did.
+  const stuck = [...roots].filter((root) => !(root instanceof CoCoroutine));
+  if (stuck.length === 0) return;
+  // Node ends right after this event unless there is something to do: so it comes once more.
+  setImmediate(() => {});
+  hasAsked = !hasAsked;
+  if (hasAsked) return;
+  const what = stuck.every((root) => told.has(root))
+    ? 'these coroutines were cancelled, and wait on; they are given up'
+    : 'nothing is left that could wake these coroutines';
+  process.stderr.write(`deadlock: ${what}\n${formatDump()}`);
+  setExitCode();
   for (const root of stuck) {
-    const error = new DeadlockError(`${root.name} waits for ever: ${root.describe() ?? root.state}`);
-    // Its stack would be this one, and tell nothing.
-    error.stack = `${error.name}: ${error.message}`;
+    const error = deadlockOf(root);
     // The first time everything is cancelled, so that it can clean up; what then still waits is given up.
     if (told.has(root)) abandon(root, error);
     else root.addError(error);
     told.add(root);
   }
+}
+
+function deadlockOf(root: Coroutine<unknown>): DeadlockError {
+  const error = new DeadlockError(`${root.name} waits for ever: ${root.describe() ?? root.state}`);
+  // Its own stack would be that of this file: better one that says where the coroutine stands.
+  error.stack = [`${error.name}: ${error.message}`, ...stackOf(root)].join('\n    ');
+  return error;
+}
+
+let hasExitCode = false;
+
+function setExitCode(): void {
+  process.exitCode ??= EXIT_CODE;
+  if (hasExitCode) return;
+  hasExitCode = true;
+  // An error that nobody handles would make it 1.
+  process.once('exit', (code) => {
+    if (code === 1) process.exitCode = EXIT_CODE;
+  });
 }
 
 let isWatching = false;

@@ -103,12 +103,12 @@ export class Scheduler {
   #readings = 0;
   readonly #drainFromMicrotask = (): void => {
     this.#isScheduled = false;
-    if (!this.#isSpent) outside.runInAsyncScope(this.#drain, this);
+    if (!this.#isSpent) outside().runInAsyncScope(this.#drain, this);
   };
   readonly #beginTurn = (): void => {
     this.#turnEnd = null;
     this.#isSpent = false;
-    outside.runInAsyncScope(this.#drain, this);
+    outside().runInAsyncScope(this.#drain, this);
   };
 
   constructor(options: SchedulerOptions = {}) {

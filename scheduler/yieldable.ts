@@ -1,13 +1,17 @@
 // What a bare `yield` may wait for: co's yieldables with co's meaning, so that code written for `co`
-// runs unchanged (S6). The wait is an operation beside the generator, in one field of the coroutine, so
-// cancelling and dumping need no special case.
+// runs unchanged (S6), here and in `skein/co`. The wait is an operation beside the generator, in one field
+// of the coroutine, so cancelling and dumping need no special case. Invariants: work that is yielded begins
+// within the yield, in order; generators and operations among it run as children, whose errors go to the
+// yield and not to the scope; nothing begins in a cancelled scope.
 
-import type { Coroutine } from './coroutine.ts';
+import { core } from './core.ts';
+import { Coroutine } from './coroutine.ts';
 import { inWords } from './errors.ts';
-import { JoinOperation, observe } from './join.ts';
-import { type Co, Leaf, type Operation, SUSPENDED } from './operation.ts';
-import { SuspendOperation } from './suspend.ts';
-import { PromiseOperation } from './wait.ts';
+import { observe } from './join.ts';
+import { type Body, FAILED, FIRED, IDLE, Leaf, type Operation, SUSPENDED } from './operation.ts';
+import { roots } from './registry.ts';
+import type { Scheduler } from './scheduler.ts';
+import type { Scope } from './scope.ts';
 
 type Thunk = (callback: (error?: any, ...values: any[]) => void) => unknown;
 
@@ -21,27 +25,46 @@ export type Yieldable =
   | readonly unknown[]
   | { readonly [key: string]: unknown };
 
+/**
+ * A coroutine that `skein/co` has started, or that such a one has yielded. It never goes on within a bare
+ * yield, what it yields is called with its `this`, and when one of several fails, the others are let go.
+ */
+export class CoCoroutine extends Coroutine<unknown> {
+  /** The `this` of what it runs and yields. */
+  declare self: unknown;
+
+  constructor(
+    scheduler: Scheduler,
+    parent: Scope | null,
+    body: Body<unknown>,
+    options: object,
+    self: unknown,
+  ) {
+    super(scheduler, parent, body, options, core.current);
+    this.self = self;
+  }
+}
+
 /** Begins the wait for what a generator has yielded bare. */
 export function beginYielded(
   coroutine: Coroutine<unknown>,
   value: unknown,
 ): IteratorResult<unknown, unknown> {
-  let operation: Leaf<unknown> | undefined;
-  try {
-    operation = toOperation(coroutine, value);
-  } catch (error) {
-    return coroutine.generator!.throw(error);
-  }
-  if (operation === undefined) {
-    return coroutine.generator!.throw(
-      new TypeError(
-        `cannot wait for ${inWords(value)}: a bare yield takes a promise, thunk, generator, array or object; ` +
-          'operations are performed with yield*',
-      ),
-    );
-  }
+  const operation = toOperation(coroutine, value);
   coroutine.bare = operation;
-  return stepYielded(coroutine);
+  if (!(coroutine instanceof CoCoroutine) || operation instanceof Given) return stepYielded(coroutine);
+  let given: Given;
+  try {
+    const result = operation.next();
+    if (result === SUSPENDED) return result;
+    given = new Given(FIRED, result.value);
+  } catch (error) {
+    given = new Given(FAILED, error);
+  }
+  // An operation that was ready; but whoever called `co` is to go on first. Not armed, so it is queued.
+  coroutine.bare = given;
+  core.last = given;
+  return SUSPENDED;
 }
 
 /** Performs what was yielded; when it has ended, the generator goes on with its result. */
@@ -59,63 +82,198 @@ export function stepYielded(coroutine: Coroutine<unknown>): IteratorResult<unkno
   return generator.next(result.value);
 }
 
-function toOperation(coroutine: Coroutine<unknown>, value: unknown): Leaf<unknown> | undefined {
+function toOperation(coroutine: Coroutine<unknown>, value: unknown): Leaf<unknown> {
   if (value instanceof Leaf) return value;
-  if (isPromise(value)) return new PromiseOperation(value);
-  if (isGeneratorFunction(value)) return toOperation(coroutine, value());
-  if (typeof value === 'function') return thunk(value as Thunk);
-  if (isGenerator(value)) return new JoinOperation(spawnIsolated(coroutine, value));
-  if (Array.isArray(value)) {
-    return new PromiseOperation(Promise.all(value.map((item: unknown) => toPromise(coroutine, item))));
+  if (value instanceof Coroutine) return value.join() as Leaf<unknown>;
+  // The operation throws, but the work must not have begun.
+  if (coroutine.scope.isCancelled) return new Given(IDLE, undefined);
+  const children: Coroutine<unknown>[] = [];
+  let promise: unknown;
+  try {
+    promise = toPromise(coroutine, value, children);
+  } catch (error) {
+    promise = Promise.reject(error);
   }
-  if (value instanceof Object && value.constructor === Object) {
-    return new PromiseOperation(
-      Promise.all(
-        Object.entries(value).map(async ([key, item]) => [key, await toPromise(coroutine, item)] as const),
-      ).then((entries) => Object.fromEntries(entries)),
-    );
+  if (promise instanceof Promise) return new YieldOperation(promise, value, coroutine, children);
+  if (isAsyncGenerator(coroutine.generator)) {
+    // It would answer an error with the next promise, for ever.
+    throw new TypeError(`${coroutine.name} runs an async generator, which is none of a coroutine's`);
   }
-  return undefined;
-}
-
-/** Runs as a child whose error goes to the one who yielded it, not to the scope. */
-function spawnIsolated(coroutine: Coroutine<unknown>, generator: Co<unknown>): Coroutine<unknown> {
-  return coroutine.scheduler.spawn(coroutine.scope, () => generator, { onError: () => {} });
-}
-
-function toPromise(coroutine: Coroutine<unknown>, value: unknown): unknown {
-  if (isPromise(value)) return value;
-  const operation = toOperation(coroutine, value);
-  if (operation === undefined) return value;
-  const child = spawnIsolated(
-    coroutine,
-    (function* (): Co<unknown> {
-      return yield* operation;
-    })(),
+  return new Given(
+    IDLE,
+    new TypeError(
+      `cannot wait for ${inWords(value)}: a bare yield takes a promise, thunk, generator, array or object; ` +
+        'operations are performed with yield*',
+    ),
   );
-  return new Promise((resolve, reject) => observe(child, resolve, reject));
+}
+
+/** Begins the work for a value, and gives a promise of its result; a value that is none to wait for passes. */
+function toPromise(coroutine: Coroutine<unknown>, value: unknown, children: Coroutine<unknown>[]): unknown {
+  if (value instanceof Coroutine) return begin(coroutine, () => value.join(), undefined, children);
+  if (value instanceof Leaf) return begin(coroutine, () => value, undefined, children);
+  if (value instanceof Promise) return value;
+  // Called each time: some begin their work anew with each `then`.
+  if (isPromise(value)) return new Promise((resolve, reject) => void value.then(resolve, reject));
+  const self = coroutine instanceof CoCoroutine ? coroutine.self : undefined;
+  if (isGeneratorFunction(value)) return begin(coroutine, () => value.call(self), value.name, children);
+  if (isGenerator(value)) return begin(coroutine, () => value, undefined, children);
+  if (typeof value === 'function') return fromThunk(self, value as Thunk);
+  if (Array.isArray(value)) {
+    return Promise.all(value.map((item: unknown) => toPromise(coroutine, item, children)));
+  }
+  if (!isPlainObject(value)) return value;
+  const entries = Object.keys(value).map((key) => {
+    const item = toPromise(coroutine, value[key], children);
+    return item instanceof Promise ? item.then((result: unknown) => [key, result]) : [key, item];
+  });
+  return Promise.all(entries).then((settled) => Object.fromEntries(settled as [string, unknown][]));
+}
+
+/** Starts a child on the spot. Its promise is the one that hears of its error. */
+function begin(
+  coroutine: Coroutine<unknown>,
+  body: Body<unknown>,
+  name: string | undefined,
+  children: Coroutine<unknown>[],
+): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const { scheduler, scope } = coroutine;
+    const options = { name: name === '' ? undefined : name, onError: () => {} };
+    const child =
+      coroutine instanceof CoCoroutine
+        ? new CoCoroutine(scheduler, scope, body, options, coroutine.self)
+        : new Coroutine(scheduler, scope, body, options, coroutine);
+    children.push(child);
+    observe(child, resolve, reject);
+    scheduler.startNow(child);
+  });
 }
 
 /** Several values given to a thunk's callback become an array. */
-function thunk(start: Thunk): Leaf<unknown> {
-  return new SuspendOperation((resume) => {
-    start((error?: unknown, ...values: unknown[]) =>
-      resume(error || null, values.length > 1 ? values : values[0]),
-    );
+function fromThunk(self: unknown, thunk: Thunk): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    thunk.call(self, (error?: unknown, ...values: unknown[]) => {
+      if (error) reject(error as Error);
+      else resolve(values.length > 1 ? values : values[0]);
+    });
   });
+}
+
+/**
+ * Waits for the promise of what was yielded. Not a `PromiseOperation`, which finds the one subscription of a
+ * promise: that is worth its price where one promise is waited for many times, as in a `select`.
+ */
+class YieldOperation extends Leaf<unknown> {
+  declare yielded: unknown;
+  declare coroutine: Coroutine<unknown>;
+  declare children: Coroutine<unknown>[];
+  declare isSettled: boolean;
+  declare hasFailed: boolean;
+  declare outcome: unknown;
+
+  constructor(
+    promise: Promise<unknown>,
+    yielded: unknown,
+    coroutine: Coroutine<unknown>,
+    children: Coroutine<unknown>[],
+  ) {
+    super();
+    this.yielded = yielded;
+    this.coroutine = coroutine;
+    this.children = children;
+    this.isSettled = false;
+    this.hasFailed = false;
+    this.outcome = undefined;
+    promise.then(
+      (value) => settle(this, value, false),
+      (error: unknown) => settle(this, error, true),
+    );
+  }
+
+  poll(): boolean {
+    if (!this.isSettled) return false;
+    if (this.hasFailed) {
+      if (this.coroutine instanceof CoCoroutine && !this.coroutine.scope.isCancelled) letGo(this.children);
+      throw this.outcome;
+    }
+    this.value = this.outcome;
+    return true;
+  }
+
+  arm(): void {}
+  disarm(): void {}
+
+  describe(): string {
+    const { yielded, children } = this;
+    if (isGenerator(yielded) || isGeneratorFunction(yielded)) return `joining ${children[0]!.name}`;
+    if (isPromise(yielded)) return 'waiting for a promise';
+    if (typeof yielded === 'function') {
+      return yielded.name === '' ? 'suspended' : `suspended in ${yielded.name}`;
+    }
+    return `waiting for ${Object.keys(yielded as object).length} yielded values`;
+  }
+}
+
+function settle(operation: YieldOperation, outcome: unknown, hasFailed: boolean): void {
+  operation.isSettled = true;
+  operation.hasFailed = hasFailed;
+  operation.outcome = outcome;
+  operation.notify();
+}
+
+/** Makes roots of those that still run: the coroutine no longer waits for them, nor does its end cancel them. */
+function letGo(children: Coroutine<unknown>[]): void {
+  for (const child of children) {
+    if (child.hasEnded) continue;
+    const { parent } = child;
+    parent!.release(child);
+    parent!.live--;
+    child.parent = null;
+    roots.add(child);
+  }
+}
+
+/** A result or an error that is there already; in the state IDLE it is an error, thrown when performed. */
+class Given extends Leaf<unknown> {
+  constructor(state: number, value: unknown) {
+    super();
+    this.state = state;
+    this.value = value;
+  }
+
+  poll(): boolean {
+    throw this.value;
+  }
+
+  arm(): void {}
+  disarm(): void {}
+
+  describe(): string {
+    return 'about to go on';
+  }
 }
 
 function isPromise(value: unknown): value is PromiseLike<unknown> {
   return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function';
 }
 
-function isGenerator(value: unknown): value is Co<unknown> {
-  const generator = value as Partial<Co<unknown>> | null | undefined;
+function isGenerator(value: unknown): value is Generator<any, unknown, any> {
+  const generator = value as Partial<Generator> | null | undefined;
   return typeof generator?.next === 'function' && typeof generator.throw === 'function';
 }
 
-const GeneratorFunction = Object.getPrototypeOf(function* () {}).constructor as new () => () => Co<unknown>;
+function isAsyncGenerator(value: unknown): boolean {
+  return typeof (value as Partial<AsyncGenerator> | null)?.[Symbol.asyncIterator] === 'function';
+}
 
-function isGeneratorFunction(value: unknown): value is () => Co<unknown> {
-  return value instanceof GeneratorFunction;
+/** Told by the name, which those of other realms and of transpilers bear too. */
+function isGeneratorFunction(value: unknown): value is (this: unknown) => Generator<any, unknown, any> {
+  if (typeof value !== 'function') return false;
+  const maker = value.constructor as { name?: unknown; displayName?: unknown } | undefined;
+  return maker?.name === 'GeneratorFunction' || maker?.displayName === 'GeneratorFunction';
+}
+
+function isPlainObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && value.constructor === Object;
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Packs the package, installs it into an empty project as a user would, without install scripts, and has
-# a TypeScript server and a plain JavaScript one answer a client. The compiler and the types of Node are
-# those of this repository.
+# a TypeScript server and a plain JavaScript one answer a client, and programs for `co` find `skein/co`. The
+# compiler and the types of Node are those of this repository.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -10,14 +10,21 @@ project=$(mktemp -d)
 trap 'rm -rf "$project"' EXIT
 
 (cd "$root" && npm pack --silent --pack-destination "$project" >/dev/null)
-cp "$here"/server.ts "$here"/server.mjs "$project"
+cp "$here"/server.ts "$here"/server.mjs "$here"/co.ts "$here"/co.cjs "$project"
 cd "$project"
 echo '{ "name": "first-server", "private": true, "type": "module" }' >package.json
 npm install --ignore-scripts --no-audit --no-fund ./skein-*.tgz
-node "$root/node_modules/typescript/bin/tsc" server.ts --outDir out --target es2022 --module nodenext \
+node "$root/node_modules/typescript/bin/tsc" server.ts co.ts --outDir out --target es2022 --module nodenext \
   --moduleResolution nodenext --strict --skipLibCheck false --types node \
   --typeRoots "$root/node_modules/@types"
 node "$here/client.mjs" out/server.js
 echo 'TypeScript: hello echoed'
 node "$here/client.mjs" server.mjs
 echo 'JavaScript: hello echoed'
+[[ $(node out/co.js) == '9 letters' ]]
+echo 'skein/co: imported'
+# Node can `require` a module of ECMAScript from 20.19 on.
+if node -e 'process.exit(process.features.require_module ? 0 : 1)'; then
+  [[ $(node co.cjs) == '1,2 of function' ]]
+  echo 'skein/co: required'
+fi
