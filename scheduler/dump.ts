@@ -18,8 +18,8 @@ export interface CoroutineInfo {
   /** The id of the coroutine in whose scope it lives; undefined for a root. */
   readonly parent: number | undefined;
   /**
-   * Its frames, innermost first, as V8 writes them: "at echo (file:///app/echo.ts:12:30)". Empty for one that
-   * runs, has not started, or only waits for its children.
+   * Its frames, innermost first, as V8 writes them: "at echo (file:///app/echo.ts:12:30)"; those of skein's own
+   * files are left out. Empty for one that runs, is ready, only waits for its children or at a bare `yield`.
    */
   readonly stack: readonly string[];
 }
@@ -73,7 +73,7 @@ function inform(coroutine: Coroutine<unknown>, now: number): CoroutineInfo {
   };
 }
 
-/** Brothers that look alike: the same name, state and stack, and children that look alike. */
+/** Brothers that look alike: the same state and place, and children that look alike. */
 interface Group {
   /** The eldest first. */
   readonly members: CoroutineInfo[];
@@ -83,16 +83,17 @@ interface Group {
 
 /**
  * A dump as a tree for people to read. Coroutines of one parent that stand at the same place are printed
- * once, with their count.
+ * once, with their count and the first of their names.
  *
  * @param coroutines what `dump` gave; by default a dump of this moment
  */
 export function formatDump(coroutines: readonly CoroutineInfo[] = dump()): string {
   const count = coroutines.length;
   const lines = [count === 1 ? '1 coroutine' : `${numeral(count)} coroutines`];
-  const pending: Branch[] = fold(coroutines).map((group) => ({ group, knot: '', margin: '' }));
+  const pending: Branch[] = fold(coroutines).map((group) => ({ group, level: 0, knot: '', margin: '' }));
   for (let branch = pending.pop(); branch !== undefined; branch = pending.pop()) {
-    const { group, knot, margin } = branch;
+    const { group, level, knot, margin } = branch;
+    const isDeep = level >= DEEP;
     const trunk = margin + (group.children.length > 0 ? '│  ' : '   ');
     lines.push(knot + headline(group.members));
     for (const frame of group.members[0]!.stack) lines.push(trunk + frame);
@@ -100,17 +101,22 @@ export function formatDump(coroutines: readonly CoroutineInfo[] = dump()): strin
       const isLast = index === 0;
       pending.push({
         group: child,
-        knot: margin + (isLast ? '└─ ' : '├─ '),
-        margin: margin + (isLast ? '   ' : '│  '),
+        level: level + 1,
+        knot: margin + (isLast ? '└─ ' : '├─ ') + (isDeep ? `[${level + 1}] ` : ''),
+        margin: isDeep ? margin : margin + (isLast ? '   ' : '│  '),
       });
     }
   }
   return `${lines.join('\n')}\n`;
 }
 
+/** Levels that are indented; further ones bear their number. A margin for each would fill gigabytes. */
+const DEEP = 32;
+
 /** A group that is to be printed, with what stands before its first line and before the others. */
 interface Branch {
   readonly group: Group;
+  readonly level: number;
   readonly knot: string;
   readonly margin: string;
 }
@@ -124,16 +130,19 @@ function fold(coroutines: readonly CoroutineInfo[]): readonly Group[] {
   for (const info of coroutines.toReversed()) {
     const children = [...(families.get(info.id) ?? [])];
     const ofChildren = children.map(([shape, { members }]) => `${shape}×${members.length}`);
-    const place = info.stack.length > 0 ? info.stack : info.waitingFor;
-    const key = JSON.stringify([label(info), info.state, place, ofChildren]);
+    // Those at one line are alike whatever they are called: each client's coroutine has a name of its own.
+    const place = info.stack.length > 0 ? info.stack : [label(info), info.waitingFor];
+    const key = JSON.stringify([info.state, place, ofChildren]);
     const shape = shapes.get(key) ?? shapes.size;
     shapes.set(key, shape);
     const parent = info.parent !== undefined && known.has(info.parent) ? info.parent : undefined;
     const family = families.get(parent) ?? new Map<number, Group>();
     families.set(parent, family);
-    const alike = family.get(shape);
-    if (alike !== undefined) alike.members.push(info);
-    else family.set(shape, { members: [info], children: children.map(([, child]) => child) });
+    const members = family.get(shape)?.members ?? [];
+    members.push(info);
+    // The eldest comes last: its place among the brothers and its children are those of the group.
+    family.delete(shape);
+    family.set(shape, { members, children: children.map(([, child]) => child) });
   }
   for (const family of families.values()) for (const { members } of family.values()) members.reverse();
   return [...(families.get(undefined)?.values() ?? [])];
@@ -141,15 +150,26 @@ function fold(coroutines: readonly CoroutineInfo[]): readonly Group[] {
 
 function headline(members: readonly CoroutineInfo[]): string {
   const first = members[0]!;
-  const wait = first.waitingFor === undefined ? '' : `: ${first.waitingFor}`;
   const [least, most] = ages(members);
-  if (members.length === 1) return `${label(first)} #${first.id}, ${first.state}, ${most} old${wait}`;
-  const others = members.every(({ waitingFor }) => waitingFor === first.waitingFor) ? '' : ', and others';
-  const ids = members.slice(0, 3).map(({ id }) => `#${id}`);
-  if (members.length > ids.length) ids.push('…');
   const age = least === most ? most : `${least} to ${most}`;
-  return `${label(first)} × ${numeral(members.length)} (${ids.join(' ')}), ${first.state}, ${age} old${wait}${others}`;
+  const isSameWait = members.every(({ waitingFor }) => waitingFor === first.waitingFor);
+  const wait =
+    first.waitingFor === undefined ? '' : `: ${first.waitingFor}${isSameWait ? '' : ', and others'}`;
+  return `${names(members)}, ${first.state}, ${age} old${wait}`;
 }
+
+function names(members: readonly CoroutineInfo[]): string {
+  const first = members[0]!;
+  if (members.length === 1) return `${label(first)} #${first.id}`;
+  const isSameName = members.every((info) => label(info) === label(first));
+  const some = members.slice(0, NAMED).map((info) => `${isSameName ? '' : `${label(info)} `}#${info.id}`);
+  if (members.length > NAMED) some.push('…');
+  const count = `× ${numeral(members.length)}`;
+  return isSameName ? `${label(first)} ${count} (${some.join(' ')})` : `${some.join(', ')} ${count}`;
+}
+
+/** Of those that are printed once, so many are named. */
+const NAMED = 3;
 
 function ages(members: readonly CoroutineInfo[]): [least: string, most: string] {
   let least = Infinity;

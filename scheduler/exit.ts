@@ -29,15 +29,19 @@ function onBeforeExit(): void {
   const what = stuck.every((root) => told.has(root))
     ? 'these coroutines were cancelled, and wait on; they are given up'
     : 'nothing is left that could wake these coroutines';
-  process.stderr.write(`deadlock: ${what}\n${formatDump()}`);
   setExitCode();
-  for (const root of stuck) {
-    const error = deadlockOf(root);
-    // The first time everything is cancelled, so that it can clean up; what then still waits is given up.
-    if (told.has(root)) abandon(root, error);
-    else root.addError(error);
-    told.add(root);
-  }
+  // The rejections may end the process, and a pipe takes only so much at once: the report goes first.
+  process.stderr.write(`deadlock: ${what}\n${formatDump()}`, () => {
+    for (const root of stuck) if (roots.has(root)) end(root);
+  });
+}
+
+/** The first time everything is cancelled, so that it can clean up; what then still waits is given up. */
+function end(root: Coroutine<unknown>): void {
+  const error = deadlockOf(root);
+  if (told.has(root)) abandon(root, error);
+  else root.addError(error);
+  told.add(root);
 }
 
 function deadlockOf(root: Coroutine<unknown>): DeadlockError {

@@ -77,14 +77,17 @@ class Callback implements Waiter {
   }
 }
 
-/** The stack that the last PROBE found. */
-let noted: string | undefined;
+/** Bears the stack that the last PROBE found. */
+let noted: Error | undefined;
 
-/** Takes the stack that a PROBE has noted. */
-export function takeNotedStack(): string | undefined {
-  const stack = noted;
+/**
+ * Takes the stack that a PROBE has noted. It is written only here, outside of the generator: that may run
+ * an `Error.prepareStackTrace` of the user's, and what it throws must not end the coroutine.
+ */
+export function takeNotedStack(): string {
+  const error = noted;
   noted = undefined;
-  return stack;
+  return String(error?.stack);
 }
 
 /**
@@ -276,7 +279,7 @@ function mustGiveWay(operation: Leaf<unknown>): boolean {
 function note<T>(operation: Leaf<T>): IteratorResult<Suspension, T> {
   const limit = Error.stackTraceLimit;
   Error.stackTraceLimit = Infinity;
-  noted = new Error(operation.describe()).stack;
+  noted = new Error();
   Error.stackTraceLimit = limit;
   core.last = operation;
   return SUSPENDED;

@@ -5,7 +5,7 @@ import type { Coroutine } from './coroutine.ts';
 import { PROBE, takeNotedStack } from './operation.ts';
 
 /**
- * The frames of a suspended coroutine, innermost first, as V8 writes them ("at echo (file:line:column)").
+ * The user's frames of a suspended coroutine, innermost first, as V8 writes them ("at echo (file:line:column)").
  * Empty for one that runs, has not started, has ended, waits for its children or at a bare `yield`.
  */
 export function stackOf(coroutine: Coroutine<unknown>): string[] {
@@ -13,9 +13,23 @@ export function stackOf(coroutine: Coroutine<unknown>): string[] {
   // Only then is its generator parked inside a leaf, which alone may see PROBE.
   if (coroutine.op === null || coroutine.bare !== null || generator === null) return [];
   generator.next(PROBE);
-  const lines = (takeNotedStack() ?? '').split('\n').map((line) => line.trim());
-  // Our own frames are the first two, `note` and the leaf's `next`, and the last `stackOf` and below.
-  const from = lines.findIndex((line) => line.startsWith('at note (')) + 2;
-  const to = lines.findLastIndex((line) => line.startsWith('at stackOf ('));
-  return lines.slice(from, to).filter((line) => !line.endsWith('.next (<anonymous>)'));
+  return usersFrames(takeNotedStack());
 }
+
+/** The frame of `note`, and in it the folder of this package: of its source, or of what was built from it. */
+const HOME = /^ *at note \((.*[\\/])scheduler[\\/]operation\.[jt]s:\d+:\d+\)$/m;
+
+function usersFrames(stack: string): string[] {
+  const lines = stack.split('\n').map((line) => line.trim());
+  // Bundled into one file, ours cannot be told from the user's: then only the leaf's two frames are left out.
+  const home = HOME.exec(stack)?.[1];
+  const isOurs = (line: string): boolean =>
+    home !== undefined && OUR_FOLDERS.some((folder) => line.includes(home + folder));
+  const from = lines.findIndex((line) => line.startsWith('at note (')) + 2;
+  const to = lines.findIndex(
+    (line) => line.startsWith('at stackOf (') && (home === undefined || isOurs(line)),
+  );
+  return lines.slice(from, to).filter((line) => !isOurs(line) && !line.endsWith('.next (<anonymous>)'));
+}
+
+const OUR_FOLDERS = ['scheduler/', 'scheduler\\', 'lib/', 'lib\\'];
