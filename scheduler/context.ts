@@ -12,5 +12,13 @@ export function captureContext(): AsyncContext {
   return new AsyncResource('skein');
 }
 
-/** The context of nobody. */
-export const outside = captureContext();
+/** The context of nobody, whoever has caused this module to be loaded: nothing is left in it but its ids. */
+const nobody = captureContext();
+for (const key of Object.getOwnPropertySymbols(nobody)) {
+  if (!String(key).includes('async_id')) Reflect.deleteProperty(nobody, key);
+}
+
+/** A context of nobody, made for each use: a store that is entered in it (`enterWith`) goes with it. */
+export function outside(): AsyncContext {
+  return Object.create(nobody) as AsyncContext;
+}

@@ -354,7 +354,9 @@ function begin<T>(
   body: (scope: Scope) => Co<T> | Operation<T>,
   inner: Scope,
 ): Co<T> | Operation<T> {
-  if (typeof body !== 'function') throw new TypeError(`${what} expects a generator function, got ${inWords(body)}`);
+  if (typeof body !== 'function') {
+    throw new TypeError(`${what} expects a generator function, got ${inWords(body)}`);
+  }
   const begun = body(inner);
   if (typeof begun?.next === 'function') return begun;
   throw new TypeError(`${what} expects a generator function, but it returned ${inWords(begun)}`);

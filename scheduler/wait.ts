@@ -13,10 +13,15 @@ class Subscription {
   readonly waiters = new WaitQueue<PromiseOperation<unknown>>();
 
   constructor(promise: PromiseLike<unknown>) {
-    promise.then(
-      (value) => this.#settle(value, false),
-      (error: unknown) => this.#settle(error, true),
-    );
+    try {
+      promise.then(
+        (value) => this.#settle(value, false),
+        (error: unknown) => this.#settle(error, true),
+      );
+    } catch (error) {
+      // A thenable may throw; to `await` that is a rejection, unless it has called back before.
+      this.#settle(error, true);
+    }
   }
 
   #settle(outcome: unknown, hasFailed: boolean): void {
