@@ -2,10 +2,11 @@
 // first served; nothing is accepted while nobody asks, as far as the reactor can help it (N10).
 
 import { ClosedError } from '../scheduler/errors.ts';
-import { FIRED, type Operation } from '../scheduler/operation.ts';
-import { QueuedOperation, WaitQueue } from '../scheduler/wait-queue.ts';
+import { kind } from '../scheduler/kind.ts';
+import { Leaf, type Operation } from '../scheduler/operation.ts';
 import { currentScheduler } from '../scheduler/run.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
+import { WaitQueue } from '../scheduler/wait-queue.ts';
 import { Address, type AddressLike } from './address.ts';
 import { Connection } from './connection.ts';
 import { checkCount, guarded, ioError, uncaught } from './io-error.ts';
@@ -94,7 +95,7 @@ export class Acceptor {
    * @throws ClosedError when the acceptor is closed
    */
   accept(): Operation<Connection> {
-    return new AcceptOperation(this);
+    return new Leaf<Connection, Acceptor, Scheduler>(ACCEPT, this, currentScheduler());
   }
 
   /** Stops listening: whoever waits gets a `ClosedError`, accepted connections live on. May be called twice. */
@@ -144,7 +145,7 @@ export class Acceptor {
     const { first } = this.#waiters;
     if (first !== null && first !== operation) return undefined;
     const socket = this.#listener.take();
-    return socket && new Connection(socket, true, operation.scheduler);
+    return socket && new Connection(socket, true, operation.item);
   }
 
   /** @internal */
@@ -192,7 +193,7 @@ export class Acceptor {
     let socket: Socket | undefined;
     while (this.#isAsked() && (socket = this.#listener.take()) !== undefined) {
       const waiter = this.#waiters.shift();
-      if (waiter !== null) waiter.fire(new Connection(socket, true, waiter.scheduler));
+      if (waiter !== null) waiter.fire(new Connection(socket, true, waiter.item));
       else guarded(this.#taker!.onConnection, new Connection(socket, false, currentScheduler()));
     }
     if (this.#isAsked()) this.#listener.want();
@@ -233,38 +234,18 @@ export class Acceptor {
   }
 }
 
-class AcceptOperation extends QueuedOperation<Connection> {
-  /** @internal */ declare acceptor: Acceptor;
-  /** @internal That of the coroutine, for its connection's timers. */
-  declare scheduler: Scheduler;
+/** The scheduler is that of the coroutine, for its connection's timers. */
+type AcceptOperation = Leaf<Connection, Acceptor, Scheduler>;
 
-  constructor(acceptor: Acceptor) {
-    super();
-    this.acceptor = acceptor;
-    this.scheduler = currentScheduler();
-  }
-
-  poll(): boolean {
-    const conn = this.acceptor.takeFor(this);
-    this.value = conn;
+const ACCEPT = kind<Connection, Acceptor, Scheduler>({
+  poll(operation) {
+    const conn = operation.target.takeFor(operation);
+    operation.value = conn;
     return conn !== undefined;
-  }
-
-  arm(): void {
-    this.acceptor.addWaiter(this);
-  }
-
-  disarm(): void {
-    this.acceptor.removeWaiter(this);
-  }
-
-  /** A connection that arrived and will not be taken must not stay open. */
-  override cancel(): void {
-    if (this.state === FIRED) (this.value as Connection).reset();
-    super.cancel();
-  }
-
-  describe(): string {
-    return `accepting on ${this.acceptor.address}`;
-  }
-}
+  },
+  arm: (operation) => operation.target.addWaiter(operation),
+  disarm: (operation) => operation.target.removeWaiter(operation),
+  // A connection that arrived and will not be taken must not stay open.
+  discard: ({ value }) => (value as Connection).reset(),
+  describe: ({ target }) => `accepting on ${target.address}`,
+});

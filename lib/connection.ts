@@ -3,16 +3,16 @@
 // until `close`, `reset` or its idle timeout; from then on whoever waits on it, or comes, is told so (N7).
 
 import { ClosedError, inWords, TimeoutError } from '../scheduler/errors.ts';
-import { IDLE, type Operation } from '../scheduler/operation.ts';
+import { IDLE, NEW, type Operation } from '../scheduler/operation.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
 import { suspend } from '../scheduler/suspend.ts';
 import { Address } from './address.ts';
 import { IdleTimer } from './idle.ts';
-import { Input, type OnData, Receipt, ReadIntoOperation, ReadOperation } from './input.ts';
+import { Input, type OnData, readFrom, readInto, type ReadOperation, Receipt } from './input.ts';
 import { checkCallback, checkDuration } from './io-error.ts';
 import { Linger } from './linger.ts';
 import { Output } from './output.ts';
-import { EndOperation, FlushOperation, WriteOperation } from './write.ts';
+import { end, flush, write } from './write.ts';
 import type { Endpoint, Socket } from './reactor/contract.ts';
 
 /** Milliseconds of silence before a dead peer is probed for; Go's default. */
@@ -67,7 +67,7 @@ export class Connection {
     this.remoteAddress = addressOf(socket.remoteAddress);
     this.#output = new Output(socket, this.remoteAddress);
     this.#input = new Input(socket, this.remoteAddress, isAdded);
-    this.#readOperation = new ReadOperation(this.#input);
+    this.#readOperation = readFrom(this.#input);
     socket.owner = this;
     if (this.localAddress.path === '') {
       socket.setNoDelay(true);
@@ -85,11 +85,11 @@ export class Connection {
    */
   read(): Operation<Buffer | null> {
     const operation = this.#readOperation;
-    if (operation.isNew) {
-      operation.isNew = false;
+    if (operation.state === NEW) {
+      operation.state = IDLE;
       throw new TypeError('read() was called before and never performed: `yield*` is missing');
     }
-    operation.isNew = operation.state === IDLE;
+    if (operation.state === IDLE) operation.state = NEW;
     return operation;
   }
 
@@ -102,7 +102,7 @@ export class Connection {
     if (!(buffer instanceof Uint8Array) || buffer.byteLength === 0) {
       throw new TypeError(`readInto expects a Uint8Array with room for a byte, got ${inWords(buffer)}`);
     }
-    return new ReadIntoOperation(this.#input, buffer);
+    return readInto(this.#input, buffer);
   }
 
   /**
@@ -116,24 +116,24 @@ export class Connection {
    */
   write(data: string | Uint8Array): Operation<void> {
     checkData(data);
-    return new WriteOperation(this.#output, [data]);
+    return write(this.#output, data);
   }
 
   /** Writes several pieces as one: nothing of another writer comes between them. Otherwise as `write`. */
   writeAll(parts: readonly (string | Uint8Array)[]): Operation<void> {
     if (!Array.isArray(parts)) throw new TypeError(`writeAll expects an array, got ${inWords(parts)}`);
     for (const part of parts) checkData(part);
-    return new WriteOperation(this.#output, [...parts]);
+    return write(this.#output, [...parts]);
   }
 
   /** Waits until the kernel has taken all that was written. Cancelling ends the wait only. */
   flush(): Operation<void> {
-    return new FlushOperation(this.#output);
+    return flush(this.#output);
   }
 
   /** Half-close: no more writes, reads go on. Waits as `flush` does. */
   end(): Operation<void> {
-    return new EndOperation(this.#output);
+    return end(this.#output);
   }
 
   // Callback face.
@@ -251,7 +251,7 @@ export class Connection {
 
   /** @internal */
   onReadable(): void {
-    this.#input.reader?.onReadable();
+    this.#input.reader?.notify();
   }
 
   /** @internal */

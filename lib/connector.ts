@@ -1,7 +1,8 @@
 // Outgoing connections: an attempt that can be cancelled and has a deadline.
 
 import { TimeoutError } from '../scheduler/errors.ts';
-import { FIRED, Leaf, type Operation } from '../scheduler/operation.ts';
+import { kind } from '../scheduler/kind.ts';
+import { Leaf, type Operation } from '../scheduler/operation.ts';
 import { currentScheduler } from '../scheduler/run.ts';
 import { Timer } from '../scheduler/timers.ts';
 import { Address, type AddressLike } from './address.ts';
@@ -97,50 +98,27 @@ export class Connector {
   }
 }
 
-class DialOperation extends Leaf<Connection> {
-  /** @internal */ declare connector: Connector;
-  /** @internal */ declare end: (() => void) | null;
+/** Ends an attempt. */
+type End = () => void;
 
-  constructor(connector: Connector) {
-    super();
-    this.connector = connector;
-    this.end = null;
-  }
-
-  poll(): boolean {
-    return false;
-  }
-
-  arm(): void {
-    this.end = this.connector.attempt(
-      (conn) => this.fire(conn),
-      (cause) => this.fail(cause),
+const DIAL = kind<Connection, Connector, End | null>({
+  poll: () => false,
+  arm(operation) {
+    operation.item = operation.target.attempt(
+      (conn) => operation.fire(conn),
+      (cause) => operation.fail(cause),
     );
-  }
-
-  disarm(): void {
-    this.end?.();
-    this.end = null;
-  }
-
-  override enlist(): boolean {
-    return false;
-  }
-
-  /** A connection that arrived and will not be taken must not stay open. */
-  override cancel(): void {
-    if (this.state === FIRED) (this.value as Connection).reset();
-    super.cancel();
-  }
-
-  override raise(cause: unknown): unknown {
-    return this.connector.explain(cause as Error | null);
-  }
-
-  describe(): string {
-    return `dialling ${this.connector.address}`;
-  }
-}
+  },
+  disarm(operation) {
+    operation.item?.();
+    operation.item = null;
+  },
+  enlist: () => false,
+  // A connection that arrived and will not be taken must not stay open.
+  discard: ({ value }) => (value as Connection).reset(),
+  raise: ({ target }, cause) => target.explain(cause as Error | null),
+  describe: ({ target }) => `dialling ${target.address}`,
+});
 
 /**
  * Connects to an address. Cancelling ends the attempt.
@@ -163,5 +141,5 @@ class DialOperation extends Leaf<Connection> {
  * ```
  */
 export function dial(address: AddressLike | Address, options?: DialOptions): Operation<Connection> {
-  return new DialOperation(new Connector(address, options));
+  return new Leaf<Connection, Connector, End | null>(DIAL, new Connector(address, options), null);
 }

@@ -3,16 +3,17 @@
 // arrived for a reader that was cancelled are there for the next one.
 
 import { BusyError } from '../scheduler/errors.ts';
-import { Leaf, type Suspension } from '../scheduler/operation.ts';
+import { kind } from '../scheduler/kind.ts';
+import { IDLE, Leaf, NEW } from '../scheduler/operation.ts';
 import type { Address } from './address.ts';
 import type { IdleTimer } from './idle.ts';
 import { atLeaf, checkCallback, guarded, ioError } from './io-error.ts';
 import type { Socket } from './reactor/contract.ts';
 
-/** Whoever waits for the connection to be readable. */
+/** Whoever waits for the connection to be readable: an operation or a `recv`. */
 export interface Reader {
   /** Something can be taken, or the connection was closed. */
-  onReadable(): void;
+  notify(): void;
 }
 
 export class Input {
@@ -65,6 +66,18 @@ export class Input {
     return data;
   }
 
+  /** `take` for one who may be waiting: the connection is its own until something was taken, or that failed. */
+  takeFor(reader: Reader): Buffer | null | undefined {
+    if (this.reader !== null && this.reader !== reader) throw busy(this);
+    let data: Buffer | null | undefined = null;
+    try {
+      data = this.take();
+    } finally {
+      if (data !== undefined && this.reader === reader) this.reader = null;
+    }
+    return data;
+  }
+
   /** Whether something waits to be taken. */
   get isReadable(): boolean {
     return this.#rest !== null || this.#socket.isReadable;
@@ -79,7 +92,7 @@ export class Input {
     this.reader = reader;
     if (this.#closed === null && !this.#isAdded) return;
     if (this.#closed === null && !this.isReadable) this.#socket.wantRead();
-    else queueMicrotask(() => this.reader === reader && reader.onReadable());
+    else queueMicrotask(() => this.reader === reader && reader.notify());
   }
 
   abandon(reader: Reader): void {
@@ -98,92 +111,49 @@ export class Input {
   }
 }
 
-abstract class InputOperation<T> extends Leaf<T> implements Reader {
-  /** @internal */ declare input: Input;
-
-  constructor(input: Input) {
-    super();
-    this.input = input;
-  }
-
-  /** Takes what is there; undefined when nothing is. */
-  abstract take(): T | undefined;
-
-  poll(): boolean {
-    const { input } = this;
-    if (input.reader !== null && input.reader !== this) throw busy(input);
-    let isWaiting = false;
-    try {
-      const taken = this.take();
-      isWaiting = taken === undefined;
-      this.value = taken;
-    } finally {
-      if (!isWaiting && input.reader === this) input.reader = null;
-    }
-    return !isWaiting;
-  }
-
-  arm(): void {
-    this.input.await(this);
-  }
-
-  disarm(): void {
-    this.input.abandon(this);
-  }
-
-  onReadable(): void {
-    this.notify();
-  }
-
-  describe(): string {
-    return `reading from ${this.input.peer}`;
-  }
-}
-
 /** The next bytes; null at the end of the stream. A connection has one and performs it again and again. */
-export class ReadOperation extends InputOperation<Buffer | null> {
-  /** @internal Created by `read()` and not performed yet. */
-  declare isNew: boolean;
+export type ReadOperation = Leaf<Buffer | null, Input, undefined>;
 
-  constructor(input: Input) {
-    super(input);
-    this.isNew = false;
-  }
-
-  override next(sent?: unknown): IteratorResult<Suspension, Buffer | null> {
-    this.isNew = false;
-    return super.next(sent);
-  }
-
-  override enlist(): boolean {
-    this.isNew = false;
-    return true;
-  }
-
-  take(): Buffer | null | undefined {
-    return this.input.take();
-  }
+export function readFrom(input: Input): ReadOperation {
+  return new Leaf<Buffer | null, Input, undefined>(READ, input, undefined);
 }
 
 /** As many bytes as there are and the buffer holds; 0 at the end of the stream. */
-export class ReadIntoOperation extends InputOperation<number> {
-  /** @internal */ declare buffer: Uint8Array;
-
-  constructor(input: Input, buffer: Uint8Array) {
-    super(input);
-    this.buffer = buffer;
-  }
-
-  take(): number | undefined {
-    const data = this.input.take();
-    if (data === undefined) return undefined;
-    if (data === null) return 0;
-    const size = Math.min(data.byteLength, this.buffer.byteLength);
-    this.buffer.set(data.subarray(0, size));
-    if (size < data.byteLength) this.input.putBack(data.subarray(size));
-    return size;
-  }
+export function readInto(input: Input, buffer: Uint8Array): Leaf<number, Input, Uint8Array> {
+  return new Leaf<number, Input, Uint8Array>(READ_INTO, input, buffer);
 }
+
+const READ = kind<Buffer | null, Input>({
+  poll(operation) {
+    const data = operation.target.takeFor(operation);
+    if (data === undefined) return false;
+    operation.value = data;
+    return true;
+  },
+  arm: (operation) => operation.target.await(operation),
+  disarm: (operation) => operation.target.abandon(operation),
+  describe: ({ target }) => `reading from ${target.peer}`,
+  enlist(operation) {
+    if (operation.state === NEW) operation.state = IDLE;
+    return true;
+  },
+});
+
+const READ_INTO = kind<number, Input, Uint8Array>({
+  poll(operation) {
+    const { target: input, item: buffer } = operation;
+    const data = input.takeFor(operation);
+    if (data === undefined) return false;
+    const size = data === null ? 0 : Math.min(data.byteLength, buffer.byteLength);
+    if (data !== null) buffer.set(data.subarray(0, size));
+    if (data !== null && size < data.byteLength) input.putBack(data.subarray(size));
+    operation.value = size;
+    return true;
+  },
+  arm: (operation) => operation.target.await(operation),
+  disarm: (operation) => operation.target.abandon(operation),
+  describe: ({ target }) => `reading from ${target.peer}`,
+});
 
 export type OnData = (data: Buffer | null, error: Error | null) => void;
 
@@ -204,11 +174,11 @@ export class Receipt implements Reader {
     this.#input.abandon(this);
   }
 
-  onReadable(): void {
+  notify(): void {
     let data: Buffer | null | undefined = null;
     let failure: Error | null = null;
     try {
-      data = this.#input.take();
+      data = this.#input.takeFor(this);
     } catch (error) {
       failure = error as Error;
     }
@@ -216,7 +186,6 @@ export class Receipt implements Reader {
       this.#input.await(this);
       return;
     }
-    this.#input.reader = null;
     guarded(this.#onData, data, failure);
   }
 }

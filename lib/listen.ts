@@ -1,46 +1,34 @@
 // Binding as an operation.
 
+import { kind } from '../scheduler/kind.ts';
 import { Leaf, type Operation } from '../scheduler/operation.ts';
 import { Acceptor, type ListenOptions } from './acceptor.ts';
 import type { Address, AddressLike } from './address.ts';
 
 /** Binds an acceptor; `make` gives it anew at each performance. */
-export class ListenOperation extends Leaf<Acceptor> {
-  /** @internal */ declare make: () => Acceptor;
-  /** @internal */ declare acceptor: Acceptor | null;
-
-  constructor(make: () => Acceptor) {
-    super();
-    this.make = make;
-    this.acceptor = null;
-  }
-
-  poll(): boolean {
-    const acceptor = (this.acceptor ??= this.make());
-    if (!acceptor.isSettled) return false;
-    this.acceptor = null;
-    acceptor.checkBound();
-    this.value = acceptor;
-    return true;
-  }
-
-  arm(): void {
-    this.acceptor?.bind(() => this.notify());
-  }
-
-  disarm(): void {
-    this.acceptor?.close();
-    this.acceptor = null;
-  }
-
-  override enlist(): boolean {
-    return false;
-  }
-
-  describe(): string {
-    return `binding ${this.acceptor?.address ?? 'an address'}`;
-  }
+export function bind(make: () => Acceptor): Operation<Acceptor> {
+  return new Leaf<Acceptor, () => Acceptor, Acceptor | null>(BIND, make, null);
 }
+
+/** On what makes the acceptor, with the acceptor while it is being performed. */
+const BIND = kind<Acceptor, () => Acceptor, Acceptor | null>({
+  poll(operation) {
+    const { target: make } = operation;
+    const acceptor = (operation.item ??= make());
+    if (!acceptor.isSettled) return false;
+    operation.item = null;
+    acceptor.checkBound();
+    operation.value = acceptor;
+    return true;
+  },
+  arm: (operation) => operation.item?.bind(() => operation.notify()),
+  disarm(operation) {
+    operation.item?.close();
+    operation.item = null;
+  },
+  enlist: () => false,
+  describe: ({ item }) => `binding ${item?.address ?? 'an address'}`,
+});
 
 /**
  * Listens on an address. A port alone binds loopback; port 0 lets the system choose one, which
@@ -63,5 +51,5 @@ export function listen(address: AddressLike | Address, options?: ListenOptions):
   const make = (): Acceptor => new Acceptor(address, options);
   // Made once in vain, so that malformed arguments are an error of this call and not of its performance.
   make();
-  return new ListenOperation(make);
+  return bind(make);
 }

@@ -12,7 +12,7 @@ import { WaitQueue } from '../scheduler/wait-queue.ts';
 import type { Address } from './address.ts';
 import { atLeaf, guarded, ioError } from './io-error.ts';
 import type { Socket } from './reactor/contract.ts';
-import type { DrainOperation, WriteOperation } from './write.ts';
+import type { DrainOperation } from './write.ts';
 
 /** Bytes that may wait for the kernel before writers do. */
 export const HIGH_WATER_MARK = 65_536;
@@ -29,7 +29,7 @@ export class Output {
   readonly socket: Socket;
   readonly peer: Address;
   /** Waiting for their turn: nothing of theirs is accepted. */
-  readonly writers = new WaitQueue<WriteOperation>();
+  readonly writers = new WaitQueue<DrainOperation>();
   /** Handed over, waiting for the kernel. */
   readonly drains = new WaitQueue<DrainOperation>();
   /** Callbacks of `send`, by the byte after which each is due. */
@@ -63,6 +63,11 @@ export class Output {
   checkOpen(): void {
     this.check();
     if (this.#isEnded) throw atLeaf(new ClosedError(`cannot write to ${this.peer} after end`));
+  }
+
+  /** Closed, or a write has failed: `check` throws. */
+  get hasFailed(): boolean {
+    return this.#closed !== null || this.socket.writeError !== undefined;
   }
 
   error(): Error {
@@ -100,7 +105,7 @@ export class Output {
     const { writeError, sent } = this.socket;
     for (let drain = this.drains.first; drain !== null;) {
       const next = drain.behind as DrainOperation | null;
-      if (writeError !== undefined || sent >= drain.until) {
+      if (writeError !== undefined || sent >= drain.item.until) {
         this.drains.remove(drain);
         drain.notify();
       }
@@ -119,9 +124,7 @@ export class Output {
   wakeWriter(): void {
     const { first } = this.writers;
     if (first === null) return;
-    if (this.#closed !== null || this.socket.writeError !== undefined || this.waiting <= HIGH_WATER_MARK) {
-      first.notify();
-    }
+    if (this.hasFailed || this.waiting <= HIGH_WATER_MARK) first.notify();
   }
 
   /** The connection was closed: all who wait are woken, what is borrowed is copied first (N7). */

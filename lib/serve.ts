@@ -3,13 +3,14 @@
 
 import { CancelledError, ClosedError, inWords } from '../scheduler/errors.ts';
 import type { Co, Operation } from '../scheduler/operation.ts';
-import { type Scope, scope } from '../scheduler/scope.ts';
+import { scope } from '../scheduler/inner-scope.ts';
+import type { Scope } from '../scheduler/scope.ts';
 import { sleep } from '../scheduler/sleep.ts';
 import { Acceptor, type ListenOptions } from './acceptor.ts';
 import type { Address, AddressLike } from './address.ts';
 import type { Connection } from './connection.ts';
 import { checkCallback, checkDuration } from './io-error.ts';
-import { listen, ListenOperation } from './listen.ts';
+import { bind, listen } from './listen.ts';
 
 /** How to serve; all are optional. */
 export interface ServeOptions extends Omit<ListenOptions, 'onError'> {
@@ -64,7 +65,7 @@ export function* serve(
   checkDuration(grace, 'the grace of serve');
   const report = (error: Error): void => onError(error, undefined);
   const acceptor = yield* where instanceof Acceptor
-    ? new ListenOperation(() => where)
+    ? bind(() => where)
     : listen(where, { ...listenOptions, onError: report });
   const stop = (): void => acceptor.close();
   if (signal?.aborted) stop();

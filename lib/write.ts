@@ -3,177 +3,162 @@
 
 import { core } from '../scheduler/core.ts';
 import { CancelledError } from '../scheduler/errors.ts';
-import { ARMED, FAILED } from '../scheduler/operation.ts';
-import { QueuedOperation } from '../scheduler/wait-queue.ts';
+import { kind } from '../scheduler/kind.ts';
+import { FAILED, Leaf, type Operation } from '../scheduler/operation.ts';
 import { HIGH_WATER_MARK, type Output } from './output.ts';
 
-/** Waits until the kernel has taken the bytes up to `until`. */
-export abstract class DrainOperation extends QueuedOperation<void> {
-  /** @internal */ declare output: Output;
-  /** @internal */ declare until: number;
+type Part = string | Uint8Array;
 
-  constructor(output: Output) {
-    super();
-    this.output = output;
+/** How far one performance is. */
+class Progress {
+  /** What is to be written. */
+  declare readonly data: Part | readonly Part[];
+  /** A write was handed over; a flush or an end has its target. Now it waits for the kernel. */
+  declare isBegun: boolean;
+  /** Done when the kernel has taken the bytes up to here. */
+  declare until: number;
+  /** Bytes that were handed over. */
+  declare accepted: number;
+
+  constructor(data: Part | readonly Part[]) {
+    this.data = data;
+    this.isBegun = false;
     this.until = 0;
+    this.accepted = 0;
   }
+}
 
-  isDone(): boolean {
-    return this.output.socket.sent >= this.until;
-  }
+/** One that waits until the kernel has taken what it is about. */
+export type DrainOperation = Leaf<void, Output, Progress>;
 
-  arm(): void {
-    this.output.drains.push(this);
-  }
-
-  disarm(): void {
-    this.output.drains.remove(this);
-  }
-
-  override enlist(): boolean {
-    return false;
-  }
+export function write(output: Output, data: Part | readonly Part[]): Operation<void> {
+  return new Leaf<void, Output, Progress>(WRITE, output, new Progress(data));
 }
 
 /** Waits until the kernel has taken what was written before it. */
-export class FlushOperation extends DrainOperation {
-  /** @internal Its target is known: it was performed and woken. */
-  declare isBegun: boolean;
-
-  constructor(output: Output) {
-    super(output);
-    this.isBegun = false;
-  }
-
-  /** @internal */
-  begin(): void {
-    this.output.socket.flush();
-  }
-
-  poll(): boolean {
-    const wasBegun = this.isBegun;
-    this.isBegun = false;
-    this.output.check();
-    if (!wasBegun) {
-      this.until = this.output.position;
-      this.begin();
-      // What was handed over just now may have failed.
-      this.output.check();
-    }
-    this.isBegun = !this.isDone();
-    return !this.isBegun;
-  }
-
-  override disarm(): void {
-    this.isBegun = false;
-    super.disarm();
-  }
-
-  describe(): string {
-    return `flushing to ${this.output.peer}`;
-  }
+export function flush(output: Output): Operation<void> {
+  return new Leaf<void, Output, Progress>(FLUSH, output, new Progress(''));
 }
 
 /** Half-close, then waits until the kernel has all. */
-export class EndOperation extends FlushOperation {
-  override begin(): void {
-    this.output.end();
-  }
-
-  override describe(): string {
-    return `ending the stream to ${this.output.peer}`;
-  }
+export function end(output: Output): Operation<void> {
+  return new Leaf<void, Output, Progress>(END, output, new Progress(''));
 }
 
-export class WriteOperation extends DrainOperation {
-  /** @internal */ declare parts: readonly (string | Uint8Array)[];
-  /** @internal */ declare isHandedOver: boolean;
-  /** @internal Bytes that were handed over. */
-  declare accepted: number;
-
-  constructor(output: Output, parts: readonly (string | Uint8Array)[]) {
-    super(output);
-    this.parts = parts;
-    this.isHandedOver = false;
-    this.accepted = 0;
-  }
-
-  poll(): boolean {
-    const { output } = this;
-    if (!this.isHandedOver) {
+const WRITE = kind<void, Output, Progress>({
+  poll(operation) {
+    const { target: output, item } = operation;
+    if (!item.isBegun) {
       try {
         output.checkOpen();
       } catch (error) {
-        this.leaveQueue();
+        leaveQueue(operation);
         throw error;
       }
       const { first } = output.writers;
-      if (output.waiting > HIGH_WATER_MARK || (first !== null && first !== this)) return false;
-      this.handOver();
-      this.leaveQueue();
+      if (output.waiting > HIGH_WATER_MARK || (first !== null && first !== operation)) return false;
+      handOver(output, item);
+      leaveQueue(operation);
     } else {
       try {
         output.check();
       } catch (error) {
-        this.isHandedOver = false;
-        throw Object.assign(error as Error, { accepted: this.accepted });
+        item.isBegun = false;
+        throw Object.assign(error as Error, { accepted: item.accepted });
       }
     }
-    if (!this.isDone()) return false;
-    this.isHandedOver = false;
+    if (!isDone(operation)) return false;
+    item.isBegun = false;
     return true;
-  }
-
-  override arm(): void {
-    if (this.isHandedOver) super.arm();
-    else if (this.queue === null) this.output.writers.push(this);
-  }
-
-  override disarm(): void {
-    if (this.isHandedOver) super.disarm();
-    else this.leaveQueue();
-  }
-
-  /** Cancelled after it was handed over: the bytes go out all the same, and the error says so (N8). */
-  override cancel(): void {
-    const wasAccepted = this.isHandedOver && this.state === ARMED;
-    super.cancel();
-    if (!wasAccepted) return;
-    this.isHandedOver = false;
-    this.output.socket.keep();
-    this.state = FAILED;
-  }
-
-  override raise(error: unknown): unknown {
-    if (error !== undefined) return error;
-    return Object.assign(new CancelledError(core.current?.scope.reason), { accepted: this.accepted });
-  }
-
-  describe(): string {
-    return `writing to ${this.output.peer}`;
-  }
-
-  /** @internal */
-  handOver(): void {
-    const { output } = this;
-    let isBorrowed = false;
-    this.accepted = 0;
-    for (const part of this.parts) {
-      const isOwned = typeof part === 'string' || part.byteLength <= HIGH_WATER_MARK;
-      const bytes = isOwned ? Buffer.from(part as string) : part;
-      isBorrowed ||= !isOwned;
-      this.accepted += bytes.byteLength;
-      output.handOver(bytes, isOwned);
+  },
+  arm(operation) {
+    if (operation.item.isBegun) operation.target.drains.push(operation);
+    else if (operation.queue === null) operation.target.writers.push(operation);
+  },
+  disarm(operation) {
+    const { target: output, item } = operation;
+    if (!item.isBegun) {
+      leaveQueue(operation);
+      return;
     }
-    this.isHandedOver = true;
-    this.until = isBorrowed ? output.position : output.position - HIGH_WATER_MARK;
-    if (!this.isDone()) output.socket.flush();
-  }
+    item.isBegun = false;
+    // Woken: it is done, or the connection has failed.
+    if (operation.queue === null && (isDone(operation) || output.hasFailed)) return;
+    output.drains.remove(operation);
+    // Cancelled after it was handed over: the bytes go out all the same, and the error says so (N8).
+    output.socket.keep();
+    operation.state = FAILED;
+  },
+  enlist: () => false,
+  raise({ item }, error) {
+    if (error !== undefined) return error;
+    return Object.assign(new CancelledError(core.current?.scope.reason), { accepted: item.accepted });
+  },
+  describe: ({ target }) => `writing to ${target.peer}`,
+});
 
-  /** @internal */
-  leaveQueue(): void {
-    if (this.queue === null) return;
-    this.output.writers.remove(this);
-    this.output.wakeWriter();
+const FLUSH = kind<void, Output, Progress>({
+  poll: (operation) => drain(operation, (output) => output.socket.flush()),
+  arm: (operation) => operation.target.drains.push(operation),
+  disarm: stopDraining,
+  enlist: () => false,
+  describe: ({ target }) => `flushing to ${target.peer}`,
+});
+
+const END = kind<void, Output, Progress>({
+  poll: (operation) => drain(operation, (output) => output.end()),
+  arm: (operation) => operation.target.drains.push(operation),
+  disarm: stopDraining,
+  enlist: () => false,
+  describe: ({ target }) => `ending the stream to ${target.peer}`,
+});
+
+function isDone({ target, item }: DrainOperation): boolean {
+  return target.socket.sent >= item.until;
+}
+
+function drain(operation: DrainOperation, begin: (output: Output) => void): boolean {
+  const { target: output, item } = operation;
+  const wasBegun = item.isBegun;
+  item.isBegun = false;
+  output.check();
+  if (!wasBegun) {
+    item.until = output.position;
+    begin(output);
+    // What was handed over just now may have failed.
+    output.check();
   }
+  item.isBegun = !isDone(operation);
+  return !item.isBegun;
+}
+
+function stopDraining(operation: DrainOperation): void {
+  operation.item.isBegun = false;
+  operation.target.drains.remove(operation);
+}
+
+function handOver(output: Output, item: Progress): void {
+  const { data } = item;
+  const from = output.position;
+  let isBorrowed = false;
+  if (typeof data === 'string' || data instanceof Uint8Array) isBorrowed = handOverPart(output, data);
+  else for (const part of data) isBorrowed = handOverPart(output, part) || isBorrowed;
+  item.accepted = output.position - from;
+  item.isBegun = true;
+  item.until = isBorrowed ? output.position : output.position - HIGH_WATER_MARK;
+  if (output.socket.sent < item.until) output.socket.flush();
+}
+
+/** Says whether the bytes are only borrowed, which large ones are. */
+function handOverPart(output: Output, part: Part): boolean {
+  const isOwned = typeof part === 'string' || part.byteLength <= HIGH_WATER_MARK;
+  output.handOver(isOwned ? Buffer.from(part as string) : part, isOwned);
+  return !isOwned;
+}
+
+/** Gives its place among those who wait for their turn up, and lets the next one try. */
+function leaveQueue(operation: DrainOperation): void {
+  if (operation.queue === null) return;
+  operation.target.writers.remove(operation);
+  operation.target.wakeWriter();
 }

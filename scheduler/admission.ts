@@ -6,8 +6,9 @@
 //                 │ no
 //                 └─ join the line ◄── admit: grant to the head, and to the next, while they fit
 
-import { FIRED } from './operation.ts';
-import { QueuedOperation, WaitQueue } from './wait-queue.ts';
+import type { Behaviour } from './kind.ts';
+import type { Leaf } from './operation.ts';
+import type { WaitQueue } from './wait-queue.ts';
 
 /** What is held by one who was let in. */
 interface Holding {
@@ -15,48 +16,45 @@ interface Holding {
   drop(): void;
 }
 
-/** Waits to be let in; the result is what is held from then on. */
-export abstract class AcquireOperation<Held extends Holding> extends QueuedOperation<Held> {
-  /** @internal */ declare line: WaitQueue<AcquireOperation<Held>>;
-
-  constructor(line: WaitQueue<AcquireOperation<Held>>) {
-    super();
-    this.line = line;
-  }
-
-  /** @internal Whether it could be let in now, were nobody ahead. */
-  abstract fits(): boolean;
-  /** @internal Lets it in. */
-  abstract grant(): Held;
-
-  poll(): boolean {
-    if (this.line.first !== null || !this.fits()) return false;
-    this.value = this.grant();
-    return true;
-  }
-
-  arm(): void {
-    this.line.push(this);
-  }
-
-  disarm(): void {
-    this.line.remove(this);
-    // Those behind may have waited only for the one that leaves.
-    admit(this.line);
-  }
-
-  /** What was granted and will not be taken goes back. */
-  override cancel(): void {
-    const granted = this.state === FIRED ? (this.value as Held) : null;
-    super.cancel();
-    granted?.drop();
-  }
+/** What lets coroutines in. */
+interface Gatekeeper<Held extends Holding, Item> {
+  /** Those who wait to be let in. */
+  readonly line: WaitQueue<AcquireOperation<Held, Item>>;
+  /** Whether it could be let in now, were nobody ahead. */
+  fits(operation: AcquireOperation<Held, Item>): boolean;
+  /** Lets it in. */
+  grant(operation: AcquireOperation<Held, Item>): Held;
 }
 
+/** Waits to be let in; the result is what is held from then on. */
+type AcquireOperation<Held extends Holding, Item> = Leaf<Held, Gatekeeper<Held, Item>, Item>;
+
+/** What all kinds of waiting to be let in do; each adds its description. */
+export const ACQUIRE: Omit<
+  Behaviour<Holding, Gatekeeper<Holding, unknown>, unknown>,
+  'describe' | 'raise' | 'expire' | 'enlist'
+> = {
+  poll(operation) {
+    const { target } = operation;
+    if (target.line.first !== null || !target.fits(operation)) return false;
+    operation.value = target.grant(operation);
+    return true;
+  },
+  arm: (operation) => operation.target.line.push(operation),
+  disarm(operation) {
+    const { line } = operation.target;
+    line.remove(operation);
+    // Those behind may have waited only for the one that leaves.
+    admit(line);
+  },
+  /** What was granted and will not be taken goes back. */
+  discard: (_, held) => (held as Holding).drop(),
+};
+
 /** Lets in whoever can be, from the head of the line. */
-export function admit<Held extends Holding>(line: WaitQueue<AcquireOperation<Held>>): void {
-  for (let head = line.first; head?.fits() === true; head = line.first) {
+export function admit<Held extends Holding, Item>(line: WaitQueue<AcquireOperation<Held, Item>>): void {
+  for (let head = line.first; head?.target.fits(head) === true; head = line.first) {
     line.remove(head);
-    head.fire(head.grant());
+    head.fire(head.target.grant(head));
   }
 }

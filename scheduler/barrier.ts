@@ -2,9 +2,10 @@
 // arrived, and nothing needs to be mended. The last to come lets all go and never waits, and the barrier
 // is then as it was in the beginning.
 
-import type { Operation } from './operation.ts';
+import { kind } from './kind.ts';
+import { Leaf, type Operation } from './operation.ts';
 import type { SyncOptions } from './sync.ts';
-import { QueuedOperation, WaitQueue } from './wait-queue.ts';
+import { WaitQueue } from './wait-queue.ts';
 import { expectWhole } from './whole-number.ts';
 
 /**
@@ -34,7 +35,7 @@ export class Barrier {
   /** How many must arrive. */
   readonly parties: number;
   /** @internal */ readonly name: string;
-  /** @internal */ readonly line = new WaitQueue<BarrierOperation>();
+  /** @internal */ readonly line = new WaitQueue<Leaf<number, Barrier, undefined>>();
 
   /** @throws TypeError if `parties` is not a whole number above 0 */
   constructor(parties: number, options: SyncOptions = {}) {
@@ -53,37 +54,21 @@ export class Barrier {
    * than `parties` for the last; so one of them can be chosen to do what is to be done once.
    */
   wait(): Operation<number> {
-    return new BarrierOperation(this);
+    return new Leaf<number, Barrier, undefined>(MEET, this, undefined);
   }
 }
 
-class BarrierOperation extends QueuedOperation<number> {
-  /** @internal */ declare barrier: Barrier;
-
-  constructor(barrier: Barrier) {
-    super();
-    this.barrier = barrier;
-  }
-
-  poll(): boolean {
-    const { line, parties } = this.barrier;
+const MEET = kind<number, Barrier>({
+  poll(operation) {
+    const { line, parties } = operation.target;
     if (line.length + 1 < parties) return false;
     let place = 0;
     for (let one = line.shift(); one !== null; one = line.shift()) one.fire(place++);
-    this.value = place;
+    operation.value = place;
     return true;
-  }
-
-  arm(): void {
-    this.barrier.line.push(this);
-  }
-
-  disarm(): void {
-    this.barrier.line.remove(this);
-  }
-
-  describe(): string {
-    const { line, name, parties } = this.barrier;
-    return `waiting at ${name} (${line.length} of ${parties} have arrived)`;
-  }
-}
+  },
+  arm: (operation) => operation.target.line.push(operation),
+  disarm: (operation) => operation.target.line.remove(operation),
+  describe: ({ target: { line, name, parties } }) =>
+    `waiting at ${name} (${line.length} of ${parties} have arrived)`,
+});

@@ -8,9 +8,10 @@
 //                 └── else join the senders, suspend
 
 import { ClosedError, inWords } from './errors.ts';
-import type { Operation } from './operation.ts';
+import { kind } from './kind.ts';
+import { atLeaf, Leaf, type Operation } from './operation.ts';
 import { Ring } from './ring.ts';
-import { QueuedOperation, WaitQueue } from './wait-queue.ts';
+import { WaitQueue } from './wait-queue.ts';
 
 /** What `receive` and `tryReceive` give once a channel is closed and empty. */
 export const closed: unique symbol = Symbol('skein.closed');
@@ -47,8 +48,8 @@ export class Channel<T> {
   readonly capacity: number;
   /** @internal */ readonly name: string;
   /** @internal Null for a rendezvous. */ readonly buffer: Ring<T> | null;
-  /** @internal */ readonly senders = new WaitQueue<SendOperation<T>>();
-  /** @internal */ readonly receivers = new WaitQueue<ReceiveOperation<T>>();
+  /** @internal */ readonly senders = new WaitQueue<Leaf<void, Channel<T>, T>>();
+  /** @internal */ readonly receivers = new WaitQueue<Leaf<T | typeof closed, Channel<T>, undefined>>();
   #isClosed = false;
 
   /**
@@ -80,7 +81,7 @@ export class Channel<T> {
    * @throws ClosedError if the channel is or gets closed
    */
   send(value: T): Operation<void> {
-    return new SendOperation(this, value);
+    return new Leaf<void, Channel<T>, T>(SEND, this, value);
   }
 
   /**
@@ -88,7 +89,7 @@ export class Channel<T> {
    * or loses in a `select`, nothing was taken.
    */
   receive(): Operation<T | typeof closed> {
-    return new ReceiveOperation(this);
+    return new Leaf<T | typeof closed, Channel<T>, undefined>(RECEIVE, this, undefined);
   }
 
   /**
@@ -113,13 +114,13 @@ export class Channel<T> {
       if (sender !== null) {
         // First: if it was a case of a select, disarm hooks of the others run in `fire`, and they may send.
         this.buffer.push(sender.item);
-        sender.fire();
+        sender.fire(undefined);
       }
       return value;
     }
     const sender = this.senders.shift();
     if (sender === null) return this.#isClosed ? closed : empty;
-    sender.fire();
+    sender.fire(undefined);
     return sender.item;
   }
 
@@ -138,69 +139,30 @@ export class Channel<T> {
 }
 
 function sendOnClosed(name: string): ClosedError {
-  return new ClosedError(`cannot send on ${name}: it is closed`);
+  return atLeaf(new ClosedError(`cannot send on ${name}: it is closed`));
 }
 
 /** "(3 waiting)": those who stand in the same queue, for dumps. */
-function waiting({ length }: WaitQueue<QueuedOperation<unknown>>): string {
+function waiting({ length }: WaitQueue<Leaf<unknown>>): string {
   return length > 1 ? ` (${length} waiting)` : '';
 }
 
-class SendOperation<T> extends QueuedOperation<void> {
-  /** @internal */ declare channel: Channel<T>;
-  /** @internal */ declare item: T;
+const SEND = kind<void, Channel<unknown>, unknown>({
+  poll: ({ target, item }) => target.trySend(item),
+  arm: (operation) => operation.target.senders.push(operation),
+  disarm: (operation) => operation.target.senders.remove(operation),
+  raise: ({ target }) => sendOnClosed(target.name),
+  describe: ({ target }) => `sending to ${target.name}${waiting(target.senders)}`,
+});
 
-  constructor(channel: Channel<T>, item: T) {
-    super();
-    this.channel = channel;
-    this.item = item;
-  }
-
-  poll(): boolean {
-    return this.channel.trySend(this.item);
-  }
-
-  arm(): void {
-    this.channel.senders.push(this);
-  }
-
-  disarm(): void {
-    this.channel.senders.remove(this);
-  }
-
-  override raise(): unknown {
-    return sendOnClosed(this.channel.name);
-  }
-
-  describe(): string {
-    return `sending to ${this.channel.name}${waiting(this.channel.senders)}`;
-  }
-}
-
-class ReceiveOperation<T> extends QueuedOperation<T | typeof closed> {
-  /** @internal */ declare channel: Channel<T>;
-
-  constructor(channel: Channel<T>) {
-    super();
-    this.channel = channel;
-  }
-
-  poll(): boolean {
-    const value = this.channel.tryReceive();
+const RECEIVE = kind<unknown, Channel<unknown>>({
+  poll(operation) {
+    const value = operation.target.tryReceive();
     if (value === empty) return false;
-    this.value = value;
+    operation.value = value;
     return true;
-  }
-
-  arm(): void {
-    this.channel.receivers.push(this);
-  }
-
-  disarm(): void {
-    this.channel.receivers.remove(this);
-  }
-
-  describe(): string {
-    return `receiving from ${this.channel.name}${waiting(this.channel.receivers)}`;
-  }
-}
+  },
+  arm: (operation) => operation.target.receivers.push(operation),
+  disarm: (operation) => operation.target.receivers.remove(operation),
+  describe: ({ target }) => `receiving from ${target.name}${waiting(target.receivers)}`,
+});

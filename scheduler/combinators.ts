@@ -9,7 +9,8 @@ import { Coroutine } from './coroutine.ts';
 import { inWords } from './errors.ts';
 import { observe } from './join.ts';
 import type { Body, Co } from './operation.ts';
-import { type Scope, scope } from './scope.ts';
+import { scope } from './inner-scope.ts';
+import type { Scope } from './scope.ts';
 
 /** What `all` and its kin take: a body to run, or a coroutine to join. */
 export type Task<T> = Body<T> | Coroutine<T>;

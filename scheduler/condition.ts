@@ -8,10 +8,11 @@ import { core } from './core.ts';
 import { shield } from './deadline.ts';
 import { inWords, StateError } from './errors.ts';
 import { type Lock, runningInWords } from './lock.ts';
-import { LockOperation, Mutex } from './mutex.ts';
-import { type Co, FIRED } from './operation.ts';
+import { Mutex } from './mutex.ts';
+import { kind } from './kind.ts';
+import { type Co, Leaf } from './operation.ts';
 import { notes, type SyncOptions } from './sync.ts';
-import { QueuedOperation, WaitQueue } from './wait-queue.ts';
+import { WaitQueue } from './wait-queue.ts';
 import { expectWhole } from './whole-number.ts';
 
 /**
@@ -42,7 +43,7 @@ import { expectWhole } from './whole-number.ts';
 export class Condition {
   readonly mutex: Mutex;
   /** @internal */ readonly name: string;
-  /** @internal */ readonly line = new WaitQueue<ConditionOperation>();
+  /** @internal */ readonly line = new WaitQueue<Leaf<void, Condition, Lock>>();
 
   /** @throws TypeError if `mutex` is not a Mutex */
   constructor(mutex: Mutex, options: SyncOptions = {}) {
@@ -71,10 +72,10 @@ export class Condition {
       throw new StateError(`${runningInWords()} waits for ${this.name} without holding ${mutex.name}`);
     }
     try {
-      yield* new ConditionOperation(this, lock);
+      yield* new Leaf<void, Condition, Lock>(AWAIT_NOTICE, this, lock);
     } finally {
       // It was cancelled before, and did not even begin to wait, if the lock is still held.
-      if (!lock.isHeld) yield* shield(() => new LockOperation(mutex, lock));
+      if (!lock.isHeld) yield* shield(() => mutex.relock(lock));
     }
   }
 
@@ -99,40 +100,17 @@ export class Condition {
   }
 }
 
-class ConditionOperation extends QueuedOperation<void> {
-  /** @internal */ declare condition: Condition;
-  /** @internal What it gives up while it waits. */
-  declare lock: Lock;
-
-  constructor(condition: Condition, lock: Lock) {
-    super();
-    this.condition = condition;
-    this.lock = lock;
-  }
-
-  poll(): boolean {
-    return false;
-  }
-
-  arm(): void {
+/** Its item is the lock that it gives up while it waits. */
+const AWAIT_NOTICE = kind<void, Condition, Lock>({
+  poll: () => false,
+  arm(operation) {
+    const { target, item } = operation;
     // Both at once, or a notice could come in between.
-    this.condition.line.push(this);
-    this.condition.mutex.release(this.lock);
-  }
-
-  disarm(): void {
-    this.condition.line.remove(this);
-  }
-
+    target.line.push(operation);
+    target.mutex.release(item);
+  },
+  disarm: (operation) => operation.target.line.remove(operation),
   /** A notice that nobody will see passes to the next. */
-  override cancel(): void {
-    const wasNotified = this.state === FIRED;
-    super.cancel();
-    if (wasNotified) this.condition.notify();
-  }
-
-  describe(): string {
-    const { line, name } = this.condition;
-    return `waiting for ${name}${notes(line)}`;
-  }
-}
+  discard: ({ target }) => target.notify(),
+  describe: ({ target: { line, name } }) => `waiting for ${name}${notes(line)}`,
+});

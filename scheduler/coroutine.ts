@@ -3,7 +3,7 @@
 
 import { captureContext } from './context.ts';
 import type { Scheduler } from './scheduler.ts';
-import { JoinOperation, observe } from './join.ts';
+import { join, type JoinOperation, observe } from './join.ts';
 import { ARMED, type Body, type Co, type Leaf, type Operation } from './operation.ts';
 import { childrenOf, Extras, Scope } from './scope.ts';
 import type { WaitQueue } from './wait-queue.ts';
@@ -107,7 +107,7 @@ export class Coroutine<T> extends Scope implements PromiseLike<T> {
    * joins itself or one of its ancestors
    */
   join(): Operation<T> {
-    return new JoinOperation(this);
+    return join(this);
   }
 
   /**

@@ -4,8 +4,9 @@
 
 import { CancelledError, inWords, TimeoutError } from './errors.ts';
 import type { Body, Co } from './operation.ts';
-import { type Limit, type Scope, within } from './scope.ts';
-import type { Timed } from './timers.ts';
+import { type Limit, within } from './inner-scope.ts';
+import type { Scope } from './scope.ts';
+import { Timer } from './timers.ts';
 
 /**
  * Runs a body in a scope that is cancelled after `ms` milliseconds. Zero or less is a deadline that has
@@ -69,49 +70,41 @@ export function shield<T>(body: Body<T>, options: ShieldOptions = {}): Co<T> {
 }
 
 /** Cancels its scope when the time is up. */
-class Deadline implements Limit, Timed {
-  declare sequence: number;
-  declare due: number;
-  declare isAbsolute: boolean;
-  declare earlier: Timed | null;
-  declare later: Timed | null;
-  declare scope: Scope | null;
-  declare reason: TimeoutError | null;
+class Deadline implements Limit {
+  readonly #ms: number;
+  #timer: Timer | null = null;
+  #reason: TimeoutError | null = null;
 
   constructor(ms: number, what: string) {
     if (typeof ms !== 'number' || Number.isNaN(ms)) {
       throw new TypeError(`${what} expects milliseconds, got ${inWords(ms)}`);
     }
-    this.sequence = 0;
-    this.due = ms;
-    this.isAbsolute = false;
-    this.earlier = null;
-    this.later = null;
-    this.scope = null;
-    this.reason = null;
+    this.#ms = ms;
   }
 
   start(scope: Scope): void {
-    this.scope = scope;
-    if (this.due <= 0) this.expire();
-    else if (this.due < Infinity) scope.owner.scheduler.timers.arm(this);
+    const expire = (): void => {
+      this.#reason = new TimeoutError(`not done after ${this.#ms} ms`);
+      scope.cancel(this.#reason);
+    };
+    if (this.#ms <= 0) {
+      expire();
+    } else if (this.#ms < Infinity) {
+      this.#timer = new Timer(scope.owner.scheduler.timers, expire);
+      this.#timer.start(this.#ms);
+    }
   }
 
   stop(): void {
-    this.scope?.owner.scheduler.timers.cancel(this);
-  }
-
-  expire(): void {
-    this.reason = new TimeoutError(`not done after ${this.due} ms`);
-    this.scope?.cancel(this.reason);
+    this.#timer?.stop();
   }
 
   error(scope: Scope, isShielded: boolean): unknown {
-    if (this.reason === null || scope.reason !== this.reason) return undefined;
+    if (this.#reason === null || scope.reason !== this.#reason) return undefined;
     const outer = scope.parent!;
     if (outer.isCancelled && !isShielded) return new CancelledError(outer.reason);
     // It was made where no coroutine ran; the stack that helps is that of the one whose time was up.
-    Error.captureStackTrace(this.reason, within);
-    return this.reason;
+    Error.captureStackTrace(this.#reason, within);
+    return this.#reason;
   }
 }

@@ -2,6 +2,7 @@
 // soon as the event has come, or the wait was cancelled or lost in a `select`.
 
 import { inWords } from './errors.ts';
+import { kind, type Kind } from './kind.ts';
 import { ARMED, Leaf, type Operation } from './operation.ts';
 
 /** What Node calls an EventEmitter: sockets, streams, processes. */
@@ -41,102 +42,92 @@ export function once(source: Emitter | EventTarget, event: string | symbol): Ope
   if (typeof event !== 'string' && typeof event !== 'symbol') {
     throw new TypeError(`once expects the name of an event, got ${inWords(event)}`);
   }
-  if (isEmitter(source)) return new EmitterOperation(source, event);
-  if (isTarget(source) && typeof event === 'string') return new TargetOperation(source, event);
+  if (isEmitter(source)) return emission(source, event);
+  if (isTarget(source) && typeof event === 'string') return dispatch(source, event);
   if (isTarget(source)) throw new TypeError(`the event of an EventTarget is a string, got ${inWords(event)}`);
   throw new TypeError(`once expects an EventEmitter or an EventTarget, got ${inWords(source)}`);
 }
 
-/** Listens from `arm` on until there is a result. */
-abstract class OnceOperation<T> extends Leaf<T> {
-  /** @internal */ declare event: string | symbol;
-
-  constructor(event: string | symbol) {
-    super();
-    this.event = event;
-  }
-
-  /** @internal Adds the listeners, which `disarm` removes. */
-  abstract listen(): void;
-
-  poll(): boolean {
-    return false;
-  }
-
-  arm(): void {
-    try {
-      this.listen();
-    } catch (error) {
-      this.fail(error);
-    }
-    // An emitter may run anything when a listener is added.
-    if (this.state !== ARMED) this.disarm();
-  }
-
-  /** For the same reason it is armed only when no other case is ready. */
-  override enlist(): boolean {
-    return false;
-  }
-
-  describe(): string {
-    return `waiting for the event ${String(this.event)}`;
-  }
+interface EmitterListeners {
+  event: string | symbol;
+  onEvent: (...args: unknown[]) => void;
+  /** Null when the error is what is waited for. */
+  onError: ((error: unknown) => void) | null;
 }
 
-class EmitterOperation extends OnceOperation<unknown[]> {
-  /** @internal */ declare emitter: Emitter;
-  /** @internal */ declare onEvent: (...args: unknown[]) => void;
-  /** @internal Null when the error is what is waited for. */
-  declare onError: ((error: unknown) => void) | null;
+interface TargetListener {
+  event: string;
+  onEvent: (event: Event) => void;
+}
 
-  constructor(emitter: Emitter, event: string | symbol) {
-    super(event);
-    this.emitter = emitter;
+const EMISSION = listening<unknown[], Emitter, EmitterListeners>(
+  (emitter, { event, onEvent, onError }) => {
+    emitter.on(event, onEvent);
+    if (onError !== null) emitter.on('error', onError);
+  },
+  (emitter, { event, onEvent, onError }) => {
+    emitter.off(event, onEvent);
+    if (onError !== null) emitter.off('error', onError);
+  },
+);
+
+const DISPATCH = listening<Event, EventTarget, TargetListener>(
+  (target, { event, onEvent }) => target.addEventListener(event, onEvent),
+  (target, { event, onEvent }) => target.removeEventListener(event, onEvent),
+);
+
+function emission(emitter: Emitter, event: string | symbol): Operation<unknown[]> {
+  const operation = new Leaf<unknown[], Emitter, EmitterListeners>(EMISSION, emitter, {
+    event,
     // Settled first: removing a listener may run anything, too.
-    this.onEvent = (...args) => {
-      this.fire(args);
-      this.disarm();
-    };
-    this.onError =
+    onEvent(...args) {
+      operation.fire(args);
+      EMISSION.disarm(operation);
+    },
+    onError:
       event === 'error'
         ? null
         : (error) => {
-            this.fail(error);
-            this.disarm();
-          };
-  }
-
-  listen(): void {
-    this.emitter.on(this.event, this.onEvent);
-    if (this.onError !== null) this.emitter.on('error', this.onError);
-  }
-
-  disarm(): void {
-    this.emitter.off(this.event, this.onEvent);
-    if (this.onError !== null) this.emitter.off('error', this.onError);
-  }
+            operation.fail(error);
+            EMISSION.disarm(operation);
+          },
+  });
+  return operation;
 }
 
-class TargetOperation extends OnceOperation<Event> {
-  /** @internal */ declare target: EventTarget;
-  /** @internal */ declare onEvent: (event: Event) => void;
+function dispatch(target: EventTarget, event: string): Operation<Event> {
+  const operation = new Leaf<Event, EventTarget, TargetListener>(DISPATCH, target, {
+    event,
+    onEvent(happened) {
+      operation.fire(happened);
+      DISPATCH.disarm(operation);
+    },
+  });
+  return operation;
+}
 
-  constructor(target: EventTarget, event: string) {
-    super(event);
-    this.target = target;
-    this.onEvent = (happened) => {
-      this.fire(happened);
-      this.disarm();
-    };
-  }
-
-  listen(): void {
-    this.target.addEventListener(String(this.event), this.onEvent);
-  }
-
-  disarm(): void {
-    this.target.removeEventListener(String(this.event), this.onEvent);
-  }
+/** Listens from `arm` on until there is a result. */
+function listening<T, Source, Listeners extends { event: string | symbol }>(
+  listen: (source: Source, listeners: Listeners) => void,
+  unlisten: (source: Source, listeners: Listeners) => void,
+): Kind<T, Source, Listeners> {
+  return kind<T, Source, Listeners>({
+    poll: () => false,
+    arm(operation) {
+      const { target, item } = operation;
+      try {
+        listen(target, item);
+      } catch (error) {
+        operation.fail(error);
+      }
+      // An emitter may run anything when a listener is added.
+      if (operation.state !== ARMED) unlisten(target, item);
+    },
+    disarm: ({ target, item }) => unlisten(target, item),
+    describe: ({ item }) => `waiting for the event ${String(item.event)}`,
+    /** For the same reason it is armed only when no other case is ready. */
+    enlist: () => false,
+  });
 }
 
 function isEmitter(source: unknown): source is Emitter {

@@ -7,7 +7,7 @@ import { DeadlockError } from './errors.ts';
 import { formatDump } from './dump.ts';
 import { stackOf } from './probe.ts';
 import { roots } from './registry.ts';
-import { abandon } from './scheduler.ts';
+import { abandon } from './ending.ts';
 import { CoCoroutine } from './yieldable.ts';
 
 const EXIT_CODE = 2;

@@ -4,8 +4,10 @@
 
 import { inWords } from './errors.ts';
 import { observe } from './join.ts';
+import { kind } from './kind.ts';
 import { type Co, Leaf, type Operation } from './operation.ts';
-import { type Scope, scope } from './scope.ts';
+import { scope } from './inner-scope.ts';
+import type { Scope } from './scope.ts';
 import { expectWhole } from './whole-number.ts';
 
 /** How to go through the items. */
@@ -56,7 +58,7 @@ function* workOn<T>(
   body: (item: T, index: number) => Co<unknown> | Operation<unknown>,
   inner: Scope,
 ): Co<void> {
-  const room = new RoomOperation(concurrency - 1);
+  const room = new Room(concurrency - 1);
   let index = 0;
   for (const item of items) {
     const number = index++;
@@ -68,44 +70,42 @@ function* workOn<T>(
       // An error cancels the scope by itself, and the wait for room with it. One that was cancelled is none.
       (error) => child.state === 'cancelled' && room.break(error),
     );
-    yield* room;
+    yield* room.ready;
     // An item that has ended makes room for no other when all of them were cancelled.
     inner.throwIfCancelled();
   }
   room.most = 0;
-  yield* room;
+  yield* room.ready;
 }
 
-/** Waits until at most `most` items are worked on. */
-class RoomOperation extends Leaf<void> {
+/** How many items are worked on; `ready` waits until there are at most `most`. */
+class Room {
   taken = 0;
   most: number;
-  #broken: { error: unknown } | null = null;
+  broken: { readonly error: unknown } | null = null;
+  readonly ready = new Leaf(ROOM, this, undefined);
 
   constructor(most: number) {
-    super();
     this.most = most;
   }
 
   free(): void {
     this.taken--;
-    if (this.taken <= this.most) this.notify();
+    if (this.taken <= this.most) this.ready.notify();
   }
 
   break(error: unknown): void {
-    this.#broken ??= { error };
-    this.notify();
-  }
-
-  poll(): boolean {
-    if (this.#broken !== null) throw this.#broken.error;
-    return this.taken <= this.most;
-  }
-
-  arm(): void {}
-  disarm(): void {}
-
-  describe(): string {
-    return `waiting for ${this.taken} items`;
+    this.broken ??= { error };
+    this.ready.notify();
   }
 }
+
+const ROOM = kind<void, Room>({
+  poll({ target }) {
+    if (target.broken !== null) throw target.broken.error;
+    return target.taken <= target.most;
+  },
+  arm: () => {},
+  disarm: () => {},
+  describe: ({ target }) => `waiting for ${target.taken} items`,
+});

@@ -2,12 +2,14 @@
 // that moment goes on, even if the count rises again before they run.
 
 import { StateError } from './errors.ts';
+import { kind } from './kind.ts';
+import { Leaf, type Operation } from './operation.ts';
 import { notes } from './sync.ts';
-import { QueuedOperation, WaitQueue } from './wait-queue.ts';
+import { WaitQueue } from './wait-queue.ts';
 
 export class Gate {
   readonly name: string;
-  readonly line = new WaitQueue<GateOperation>();
+  readonly line = new WaitQueue<Leaf<void, Gate, undefined>>();
   count: number;
 
   constructor(name: string, count: number) {
@@ -24,30 +26,16 @@ export class Gate {
     if (this.count > 0) return;
     for (let one = this.line.shift(); one !== null; one = this.line.shift()) one.fire();
   }
-}
 
-export class GateOperation extends QueuedOperation<void> {
-  /** @internal */ declare gate: Gate;
-
-  constructor(gate: Gate) {
-    super();
-    this.gate = gate;
-  }
-
-  poll(): boolean {
-    return this.gate.count === 0;
-  }
-
-  arm(): void {
-    this.gate.line.push(this);
-  }
-
-  disarm(): void {
-    this.gate.line.remove(this);
-  }
-
-  describe(): string {
-    const { name, line, count } = this.gate;
-    return `waiting for ${name}${notes(line, `${count} to go`)}`;
+  /** Waits until the count is zero. */
+  wait(): Operation<void> {
+    return new Leaf<void, Gate, undefined>(PASS, this, undefined);
   }
 }
+
+const PASS = kind<void, Gate>({
+  poll: ({ target }) => target.count === 0,
+  arm: (operation) => operation.target.line.push(operation),
+  disarm: (operation) => operation.target.line.remove(operation),
+  describe: ({ target: { name, line, count } }) => `waiting for ${name}${notes(line, `${count} to go`)}`,
+});

@@ -4,43 +4,33 @@
 import { core } from './core.ts';
 import type { Coroutine } from './coroutine.ts';
 import { DeadlockError } from './errors.ts';
-import { ARMED } from './operation.ts';
-import { QueuedOperation, WaitQueue } from './wait-queue.ts';
+import { kind, type Kind } from './kind.ts';
+import { ARMED, Leaf } from './operation.ts';
+import { WaitQueue } from './wait-queue.ts';
 
-export class JoinOperation<T> extends QueuedOperation<T> {
-  /** @internal */ declare target: Coroutine<T>;
+export type JoinOperation<T> = Leaf<T, Coroutine<T>, undefined>;
 
-  constructor(target: Coroutine<T>) {
-    super();
-    this.target = target;
-  }
+export function join<T>(target: Coroutine<T>): JoinOperation<T> {
+  return new Leaf<T, Coroutine<T>, undefined>(JOIN as Kind<T, Coroutine<T>, undefined>, target, undefined);
+}
 
-  poll(): boolean {
-    if (this.target.hasEnded) {
-      this.value = this.target.outcome();
+const JOIN = kind<unknown, Coroutine<unknown>>({
+  poll(operation) {
+    const { target } = operation;
+    if (target.hasEnded) {
+      operation.value = target.outcome();
       return true;
     }
-    if (core.current !== null && isSelfOrAncestor(this.target, core.current)) {
-      const whom = this.target === core.current ? 'itself' : 'its ancestor';
-      throw new DeadlockError(
-        `${core.current.name} joins ${whom} ${this.target.name}, which waits for it to end`,
-      );
+    if (core.current !== null && isSelfOrAncestor(target, core.current)) {
+      const whom = target === core.current ? 'itself' : 'its ancestor';
+      throw new DeadlockError(`${core.current.name} joins ${whom} ${target.name}, which waits for it to end`);
     }
     return false;
-  }
-
-  arm(): void {
-    (this.target.joiners ??= new WaitQueue()).push(this as JoinOperation<unknown>);
-  }
-
-  disarm(): void {
-    this.target.joiners?.remove(this as JoinOperation<unknown>);
-  }
-
-  describe(): string {
-    return `joining ${this.target.name}`;
-  }
-}
+  },
+  arm: (operation) => (operation.target.joiners ??= new WaitQueue()).push(operation),
+  disarm: (operation) => operation.target.joiners?.remove(operation),
+  describe: ({ target }) => `joining ${target.name}`,
+});
 
 /** Ancestors are older, so that joining a child is no walk. */
 function isSelfOrAncestor(target: Coroutine<unknown>, coroutine: Coroutine<unknown>): boolean {
@@ -69,8 +59,8 @@ export function observe<T>(
     wake();
     return;
   }
-  const join = new JoinOperation(coroutine);
-  join.state = ARMED;
-  join.waiter = { wake };
-  join.arm();
+  const operation = join(coroutine);
+  operation.state = ARMED;
+  operation.waiter = { wake };
+  JOIN.arm(operation as JoinOperation<unknown>);
 }

@@ -1,6 +1,6 @@
 // A gate that opens once and stays open.
 
-import { Gate, GateOperation } from './gate.ts';
+import { Gate } from './gate.ts';
 import type { Operation } from './operation.ts';
 import type { SyncOptions } from './sync.ts';
 import { expectWhole } from './whole-number.ts';
@@ -63,6 +63,6 @@ export class Latch {
 
   /** Waits until it is open; at once if it is. */
   wait(): Operation<void> {
-    return new GateOperation(this.#gate);
+    return this.#gate.wait();
   }
 }

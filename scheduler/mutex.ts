@@ -1,12 +1,13 @@
 // Mutual exclusion. Invariants: while anybody waits it is held, so a lock never passes those who wait; the
 // lock that is held names the coroutine it was granted to, at the moment of granting.
 
-import { AcquireOperation, admit } from './admission.ts';
+import { ACQUIRE, admit } from './admission.ts';
 import { core } from './core.ts';
 import type { Coroutine } from './coroutine.ts';
 import { DeadlockError, StateError } from './errors.ts';
 import { holderInWords, Lock, runningInWords, setHeld } from './lock.ts';
-import type { Operation } from './operation.ts';
+import { kind } from './kind.ts';
+import { Leaf, type Operation } from './operation.ts';
 import { notes, type SyncOptions } from './sync.ts';
 import { WaitQueue } from './wait-queue.ts';
 
@@ -37,7 +38,7 @@ import { WaitQueue } from './wait-queue.ts';
  */
 export class Mutex {
   /** @internal */ readonly name: string;
-  /** @internal */ readonly line = new WaitQueue<AcquireOperation<Lock>>();
+  /** @internal */ readonly line = new WaitQueue<LockOperation>();
   /** @internal The lock that is in force. */
   held: Lock | null = null;
 
@@ -61,12 +62,12 @@ export class Mutex {
    * @throws DeadlockError in the coroutine that holds it already
    */
   lock(): Operation<Lock> {
-    return new LockOperation(this, null);
+    return new Leaf<Lock, Mutex, Asker>(LOCK, this, null);
   }
 
   /** Locks if it is free now; else gives undefined. */
   tryLock(): Lock | undefined {
-    return this.held === null ? this.grant(core.current) : undefined;
+    return this.held === null ? this.#lockFor(core.current) : undefined;
   }
 
   /**
@@ -86,10 +87,22 @@ export class Mutex {
     this.release(held);
   }
 
+  /** @internal Waits to lock it again with a lock that was given up for a while. */
+  relock(lock: Lock): Operation<Lock> {
+    return new Leaf<Lock, Mutex, Asker>(LOCK, this, lock);
+  }
+
   /** @internal */
-  grant(holder: Coroutine<unknown> | null): Lock {
-    this.held = new Lock(this, holder);
-    return this.held;
+  fits(): boolean {
+    return this.held === null;
+  }
+
+  /** @internal */
+  grant({ item }: LockOperation): Lock {
+    if (!(item instanceof Lock)) return this.#lockFor(item);
+    setHeld(item, true);
+    this.held = item;
+    return item;
   }
 
   /** @internal */
@@ -98,45 +111,30 @@ export class Mutex {
     this.held = null;
     admit(this.line);
   }
+
+  #lockFor(holder: Coroutine<unknown> | null): Lock {
+    this.held = new Lock(this, holder);
+    return this.held;
+  }
 }
 
-/** @internal Locks a mutex, or locks it again with a lock that was given up for a while. */
-export class LockOperation extends AcquireOperation<Lock> {
-  /** @internal */ declare mutex: Mutex;
-  /** @internal The lock to take again. */
-  declare former: Lock | null;
-  /** @internal Who performs it; noted by `poll`, which runs on its stack. */
-  declare asker: Coroutine<unknown> | null;
+/** Who performs it, noted by `poll`, which runs on its stack; or the lock to take again. */
+type Asker = Coroutine<unknown> | Lock | null;
 
-  constructor(mutex: Mutex, former: Lock | null) {
-    super(mutex.line);
-    this.mutex = mutex;
-    this.former = former;
-    this.asker = null;
-  }
+type LockOperation = Leaf<Lock, Mutex, Asker>;
 
-  override poll(): boolean {
-    const { held } = this.mutex;
-    this.asker = core.current;
-    if (held !== null && this.asker !== null && held.holder === this.asker) {
-      throw new DeadlockError(`${this.asker.name} locks ${this.mutex.name}, which it holds already`);
+const LOCK = kind<Lock, Mutex, Asker>({
+  ...ACQUIRE,
+  poll(operation) {
+    const { target } = operation;
+    const asker = core.current;
+    if (asker !== null && target.held?.holder === asker) {
+      throw new DeadlockError(`${asker.name} locks ${target.name}, which it holds already`);
     }
-    return super.poll();
-  }
-
-  fits(): boolean {
-    return this.mutex.held === null;
-  }
-
-  grant(): Lock {
-    if (this.former === null) return this.mutex.grant(this.asker);
-    setHeld(this.former, true);
-    this.mutex.held = this.former;
-    return this.former;
-  }
-
-  describe(): string {
-    const { name, line, held } = this.mutex;
+    if (!(operation.item instanceof Lock)) operation.item = asker;
+    return ACQUIRE.poll(operation);
+  },
+  describe({ target: { name, line, held } }) {
     return `locking ${name}${notes(line, held === null ? undefined : holderInWords(held.holder))}`;
-  }
-}
+  },
+});

@@ -1,22 +1,19 @@
 // The operation that never ends. It is one for all, so it keeps no state: each performance waits in an
 // operation of its own.
 
+import { kind } from './kind.ts';
 import { Leaf, type Operation, type Suspension } from './operation.ts';
 
-class Wait extends Leaf<never> {
-  poll(): boolean {
-    return false;
-  }
-  arm(): void {}
-  disarm(): void {}
-  describe(): string {
-    return 'waiting for ever';
-  }
-}
+const WAIT = kind<never>({
+  poll: () => false,
+  arm: () => {},
+  disarm: () => {},
+  describe: () => 'waiting for ever',
+});
 
-class NeverOperation extends Wait {
+class NeverOperation extends Leaf<never, undefined, undefined> {
   override next(sent?: unknown): IteratorResult<Suspension, never> {
-    return new Wait().next(sent);
+    return new Leaf(WAIT, undefined, undefined).next(sent);
   }
 }
 
@@ -35,4 +32,4 @@ class NeverOperation extends Wait {
  * });
  * ```
  */
-export const never: Operation<never> = new NeverOperation();
+export const never: Operation<never> = new NeverOperation(WAIT, undefined, undefined);

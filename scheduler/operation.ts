@@ -11,6 +11,7 @@
 
 import { core } from './core.ts';
 import { BusyError } from './errors.ts';
+import type { Kind } from './kind.ts';
 import type { Yieldable } from './yieldable.ts';
 
 /** What a suspended leaf yields; outside the scheduler it is a thunk, so that `co` can wait for it too. */
@@ -40,6 +41,8 @@ export interface Waiter {
   wake(operation: Leaf<unknown>): void;
 }
 
+/** As IDLE, and not performed since it was handed out: a kind that tells of a missing `yield*` sets it. */
+export const NEW = -1;
 export const IDLE = 0;
 export const ARMED = 1;
 /** Look again: what was waited for can be taken now. */
@@ -115,39 +118,36 @@ export interface Operation<T> {
 }
 
 /**
- * The base of every leaf operation. Users see `Operation`: a member that a generator lacks would end
- * TypeScript's inference from `return yield* suspend(…)`.
+ * An operation that suspends by itself, of any kind. Users see `Operation`: a member that a generator lacks
+ * would end TypeScript's inference from `return yield* suspend(…)`.
  */
-export abstract class Leaf<T> implements Operation<T> {
+export class Leaf<T, Target = unknown, Item = unknown> implements Operation<T> {
   /** @internal */ declare state: number;
   /** @internal Set by whoever received SUSPENDED; kept until the result is taken. */
   declare waiter: Waiter | null;
   /** @internal The result, or the error, from its arrival until it is taken. */
   declare value: unknown;
+  /** @internal */ declare kind: Kind<T, Target, Item>;
+  /** @internal What it is performed on. */
+  declare target: Target;
+  /** @internal What else its kind has to know. */
+  declare item: Item;
+  /** @internal Where it stands; null in no queue. */
+  declare queue: object | null;
+  /** @internal */ declare ahead: Leaf<unknown> | null;
+  /** @internal */ declare behind: Leaf<unknown> | null;
 
-  constructor() {
+  constructor(behaviour: Kind<T, Target, Item>, target: Target, item: Item) {
     this.state = IDLE;
     this.waiter = null;
     this.value = undefined;
+    this.kind = behaviour;
+    this.target = target;
+    this.item = item;
+    this.queue = null;
+    this.ahead = null;
+    this.behind = null;
   }
-
-  /** @internal Completes at once if it can: leaves the result in `value` and returns true. */
-  abstract poll(): boolean;
-  /** @internal Registers with what is waited for. */
-  abstract arm(): void;
-  /** @internal Takes back what `arm` did. */
-  abstract disarm(): void;
-
-  /**
-   * @internal Becomes a case of a `select`. False if `poll` would start something: it then waits until no
-   * other case is ready (H4).
-   */
-  enlist(): boolean {
-    return true;
-  }
-
-  /** The wait in words, for dumps: "reading from 127.0.0.1:52100". */
-  abstract describe(): string;
 
   [Symbol.iterator](): Iterator<Suspension, T, unknown> {
     return this;
@@ -155,9 +155,10 @@ export abstract class Leaf<T> implements Operation<T> {
 
   next(sent?: unknown): IteratorResult<Suspension, T> {
     if (sent === PROBE) return note(this);
-    if (this.state === IDLE) {
+    if (this.state <= IDLE) {
+      this.state = IDLE;
       if (mustGiveWay(this)) return SUSPENDED;
-      return this.poll() ? this.finish() : park(this);
+      return this.kind.poll(this) ? finish(this) : park(this);
     }
     if (this.state === ARMED || (this.waiter !== null && isElsewhere(this.waiter))) {
       core.current?.scope.throwIfCancelled();
@@ -195,31 +196,44 @@ export abstract class Leaf<T> implements Operation<T> {
 
   /** @internal Ends the wait without a result. A hook that throws makes the operation fail (C11). */
   cancel(): void {
-    const wasArmed = this.state === ARMED || this.state === WOKEN;
+    const { state, value } = this;
     this.state = IDLE;
     this.waiter = null;
     this.value = undefined;
-    if (!wasArmed) return;
+    if (state === FIRED) this.kind.discard(this, value as T);
+    if (state !== ARMED && state !== WOKEN) return;
     try {
-      this.disarm();
+      this.kind.disarm(this);
     } catch (error) {
       this.state = FAILED;
       this.value = error;
     }
   }
 
-  /** @internal Makes the error to throw of what `fail` was given; runs in the leaf, on the user's stack. */
-  raise(error: unknown): unknown {
-    return error;
+  /** @internal */
+  describe(): string {
+    return this.kind.describe(this);
   }
+}
 
-  /** @internal Hands the result in `value` over. */
-  finish(): IteratorResult<Suspension, T> {
-    this.state = IDLE;
-    DONE.value = this.value;
-    this.value = undefined;
-    return DONE as IteratorResult<Suspension, T>;
-  }
+/** @internal Hands the result in `value` over. */
+export function finish<T>(operation: Leaf<T>): IteratorReturnResult<T> {
+  operation.state = IDLE;
+  DONE.value = operation.value;
+  operation.value = undefined;
+  return DONE as IteratorReturnResult<T>;
+}
+
+/**
+ * Has an error that is made in a leaf begin with the user's line that performed it, not with our frames:
+ * there are ten, and they should be the user's.
+ */
+export function atLeaf<E extends Error>(error: E): E {
+  if (core.current === null) return error;
+  Error.captureStackTrace(error, Leaf.prototype.next);
+  // Made outside of a leaf, as for the callback of `send` in a coroutine: then all frames are the user's.
+  if (!error.stack?.includes('\n    at ')) Error.captureStackTrace(error, atLeaf);
+  return error;
 }
 
 // Plain functions, not private methods: those would put a brand on each operation that is made.
@@ -233,7 +247,7 @@ function settle(operation: Leaf<unknown>, state: number, value: unknown): void {
 
 function park<T>(operation: Leaf<T>): IteratorResult<Suspension, T> {
   operation.state = ARMED;
-  operation.arm();
+  operation.kind.arm(operation);
   // Arming runs user code in `suspend`, which may have had its answer on the spot.
   if (operation.state !== ARMED) return take(operation);
   DONE.value = undefined;
@@ -244,15 +258,15 @@ function park<T>(operation: Leaf<T>): IteratorResult<Suspension, T> {
 /** @internal Takes what has arrived. A cancellation that came later does not count, unless there is nothing (C6). */
 export function take<T>(operation: Leaf<T>): IteratorResult<Suspension, T> {
   operation.waiter = null;
-  if (operation.state === FIRED) return operation.finish();
+  if (operation.state === FIRED) return finish(operation);
   if (operation.state === FAILED) {
     const error = operation.value;
     operation.state = IDLE;
     operation.value = undefined;
-    throw operation.raise(error);
+    throw operation.kind.raise(operation, error);
   }
   operation.state = IDLE;
-  if (operation.poll()) return operation.finish();
+  if (operation.kind.poll(operation)) return finish(operation);
   if (core.current?.scope.isCancelled === true) {
     // There was nothing: it ends as if it had been cancelled while armed, its place in a queue included.
     operation.state = ARMED;

@@ -1,26 +1,25 @@
 // Waiting for one's next turn.
 
 import { core } from './core.ts';
+import { kind } from './kind.ts';
 import { FIRED, IDLE, Leaf, type Operation, SUSPENDED, type Suspension } from './operation.ts';
 
-class PauseOperation extends Leaf<void> {
-  poll(): boolean {
-    return false;
-  }
-  arm(): void {
-    this.fire();
-  }
-  disarm(): void {}
-  describe(): string {
-    return 'pausing';
-  }
+const PAUSE = kind<void>({
+  poll: () => false,
+  arm: (operation) => operation.fire(),
+  disarm: () => {},
+  describe: () => 'pausing',
+});
 
-  /** Suspends without being armed, as one who gives way: so it is queued again at once. */
+/** Never armed, so whoever receives SUSPENDED queues itself again at once, as one who gives way. */
+const givingWay = new Leaf(PAUSE, undefined, undefined);
+
+class PauseOperation extends Leaf<void, undefined, undefined> {
   override next(sent?: unknown): IteratorResult<Suspension, void> {
     if (this.state !== IDLE || sent !== undefined || core.current === null) return super.next(sent);
     core.current.scope.throwIfCancelled();
     this.state = FIRED;
-    core.last = this as Leaf<unknown>;
+    core.last = givingWay as Leaf<unknown>;
     return SUSPENDED;
   }
 }
@@ -41,5 +40,5 @@ class PauseOperation extends Leaf<void> {
  * ```
  */
 export function pause(): Operation<void> {
-  return new PauseOperation();
+  return new PauseOperation(PAUSE, undefined, undefined);
 }

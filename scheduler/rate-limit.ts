@@ -7,10 +7,11 @@
 //   an n can be taken once at most burst − n are missing: at since + (taken + n − burst) / rate
 
 import { inWords } from './errors.ts';
-import { FIRED, type Operation } from './operation.ts';
+import { kind } from './kind.ts';
+import { Leaf, type Operation } from './operation.ts';
 import { currentScheduler } from './run.ts';
 import { Timer } from './timers.ts';
-import { QueuedOperation, WaitQueue } from './wait-queue.ts';
+import { WaitQueue } from './wait-queue.ts';
 import { expectWhole } from './whole-number.ts';
 
 /** How to make a rate limiter. */
@@ -54,7 +55,7 @@ export class RateLimiter {
    */
   take(n = 1): Operation<void> {
     this.#check('take', n);
-    return new TakeOperation(this, n);
+    return new Leaf<void, RateLimiter, number>(TAKE, this, n);
   }
 
   /**
@@ -101,12 +102,12 @@ export class RateLimiter {
     const now = this.#now();
     let { first } = this.#waiting;
     for (; first !== null; { first } = this.#waiting) {
-      const due = this.#dueFor(first.count, now);
+      const due = this.#dueFor(first.item, now);
       if (due > now) {
         this.#timer.startAt(due);
         return;
       }
-      this.#deduct(first.count, now);
+      this.#deduct(first.item, now);
       this.#waiting.remove(first);
       first.fire();
     }
@@ -168,36 +169,14 @@ export function rateLimit(options: RateLimitOptions): RateLimiter {
   return new RateLimiter(rate, burst);
 }
 
-class TakeOperation extends QueuedOperation<void> {
-  /** @internal */ declare limiter: RateLimiter;
-  /** @internal */ declare count: number;
+/** Its item is how many tokens it wants. */
+type TakeOperation = Leaf<void, RateLimiter, number>;
 
-  constructor(limiter: RateLimiter, count: number) {
-    super();
-    this.limiter = limiter;
-    this.count = count;
-  }
-
-  poll(): boolean {
-    return this.limiter.takeNow(this.count);
-  }
-
-  arm(): void {
-    this.limiter.join(this);
-  }
-
-  disarm(): void {
-    this.limiter.leave(this);
-  }
-
+const TAKE = kind<void, RateLimiter, number>({
+  poll: ({ target, item }) => target.takeNow(item),
+  arm: (operation) => operation.target.join(operation),
+  disarm: (operation) => operation.target.leave(operation),
   /** Tokens that were given and will not be used go back. */
-  override cancel(): void {
-    const wasGiven = this.state === FIRED;
-    super.cancel();
-    if (wasGiven) this.limiter.giveBack(this.count);
-  }
-
-  describe(): string {
-    return `taking ${this.count} of ${this.limiter.rate} tokens a second`;
-  }
-}
+  discard: ({ target, item }) => target.giveBack(item),
+  describe: ({ target, item }) => `taking ${item} of ${target.rate} tokens a second`,
+});

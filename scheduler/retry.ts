@@ -7,7 +7,7 @@ import { core } from './core.ts';
 import { CancelledError, inWords } from './errors.ts';
 import type { Co, Operation } from './operation.ts';
 import { currentScheduler } from './run.ts';
-import { scope } from './scope.ts';
+import { scope } from './inner-scope.ts';
 import { sleep } from './sleep.ts';
 import { expectWhole } from './whole-number.ts';
 

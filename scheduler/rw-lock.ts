@@ -2,12 +2,13 @@
 // neither kind starves: a reader that comes after a waiting writer waits behind it, and when the head of
 // the line is a reader, it is let in together with the readers that follow it.
 
-import { AcquireOperation, admit } from './admission.ts';
+import { ACQUIRE, admit } from './admission.ts';
 import { core } from './core.ts';
 import type { Coroutine } from './coroutine.ts';
 import { DeadlockError, StateError } from './errors.ts';
 import { Lock, runningInWords, setHeld } from './lock.ts';
-import type { Operation } from './operation.ts';
+import { kind, type Kind } from './kind.ts';
+import { Leaf, type Operation } from './operation.ts';
 import { notes, type SyncOptions } from './sync.ts';
 import { WaitQueue } from './wait-queue.ts';
 
@@ -40,7 +41,7 @@ import { WaitQueue } from './wait-queue.ts';
  */
 export class RwLock {
   /** @internal */ readonly name: string;
-  /** @internal */ readonly line = new WaitQueue<AcquireOperation<Lock>>();
+  /** @internal */ readonly line = new WaitQueue<RwLockOperation>();
   /** The coroutines inside. Locks that were taken outside of every coroutine are not among them. */
   readonly #holders = new Map<Coroutine<unknown>, Lock>();
   #writer: Lock | null = null;
@@ -75,7 +76,7 @@ export class RwLock {
    * @throws DeadlockError in a coroutine that holds it already
    */
   readLock(): Operation<Lock> {
-    return new RwLockOperation(this, false);
+    return new Leaf<Lock, RwLock, Asker>(READ, this, null);
   }
 
   /**
@@ -85,7 +86,7 @@ export class RwLock {
    * @throws DeadlockError in a coroutine that holds it already
    */
   writeLock(): Operation<Lock> {
-    return new RwLockOperation(this, true);
+    return new Leaf<Lock, RwLock, Asker>(WRITE, this, null);
   }
 
   /** Locks for reading if that is possible now; gives undefined if not, or if this coroutine holds it. */
@@ -117,17 +118,13 @@ export class RwLock {
   }
 
   /** @internal */
-  fits(isWrite: boolean): boolean {
-    return this.#writer === null && (!isWrite || this.#readers === 0);
+  fits(operation: RwLockOperation): boolean {
+    return this.#isFreeFor(operation.kind === WRITE);
   }
 
   /** @internal */
-  grant(isWrite: boolean, holder: Coroutine<unknown> | null): Lock {
-    const lock = new Lock(this, holder);
-    if (isWrite) this.#writer = lock;
-    else this.#readers++;
-    if (holder !== null) this.#holders.set(holder, lock);
-    return lock;
+  grant(operation: RwLockOperation): Lock {
+    return this.#lockFor(operation.item, operation.kind === WRITE);
   }
 
   /** @internal */
@@ -148,46 +145,48 @@ export class RwLock {
   }
 
   #tryLock(isWrite: boolean): Lock | undefined {
-    if (this.line.first !== null || !this.fits(isWrite) || this.isHolder(core.current)) return undefined;
-    return this.grant(isWrite, core.current);
+    if (this.line.first !== null || !this.#isFreeFor(isWrite) || this.isHolder(core.current))
+      return undefined;
+    return this.#lockFor(core.current, isWrite);
+  }
+
+  #isFreeFor(isWrite: boolean): boolean {
+    return this.#writer === null && (!isWrite || this.#readers === 0);
+  }
+
+  #lockFor(holder: Coroutine<unknown> | null, isWrite: boolean): Lock {
+    const lock = new Lock(this, holder);
+    if (isWrite) this.#writer = lock;
+    else this.#readers++;
+    if (holder !== null) this.#holders.set(holder, lock);
+    return lock;
   }
 }
 
-class RwLockOperation extends AcquireOperation<Lock> {
-  /** @internal */ declare lock: RwLock;
-  /** @internal */ declare isWrite: boolean;
-  /** @internal Who performs it; noted by `poll`, which runs on its stack. */
-  declare asker: Coroutine<unknown> | null;
+/** Who performs it; noted by `poll`, which runs on its stack. */
+type Asker = Coroutine<unknown> | null;
 
-  constructor(lock: RwLock, isWrite: boolean) {
-    super(lock.line);
-    this.lock = lock;
-    this.isWrite = isWrite;
-    this.asker = null;
-  }
+type RwLockOperation = Leaf<Lock, RwLock, Asker>;
 
-  override poll(): boolean {
-    this.asker = core.current;
-    if (this.lock.isHolder(this.asker)) {
-      const purpose = this.isWrite ? 'writing' : 'reading';
-      throw new DeadlockError(
-        `${runningInWords()} locks ${this.lock.name} for ${purpose}, which it holds already`,
-      );
-    }
-    return super.poll();
-  }
+const READ = locking('reading');
+const WRITE = locking('writing');
 
-  fits(): boolean {
-    return this.lock.fits(this.isWrite);
-  }
-
-  grant(): Lock {
-    return this.lock.grant(this.isWrite, this.asker);
-  }
-
-  describe(): string {
-    const { lock } = this;
-    const state = lock.isLocked ? lock.stateInWords() : undefined;
-    return `locking ${lock.name} for ${this.isWrite ? 'writing' : 'reading'}${notes(lock.line, state)}`;
-  }
+function locking(purpose: string): Kind<Lock, RwLock, Asker> {
+  return kind<Lock, RwLock, Asker>({
+    ...ACQUIRE,
+    poll(operation) {
+      const { target } = operation;
+      operation.item = core.current;
+      if (target.isHolder(core.current)) {
+        throw new DeadlockError(
+          `${runningInWords()} locks ${target.name} for ${purpose}, which it holds already`,
+        );
+      }
+      return ACQUIRE.poll(operation);
+    },
+    describe({ target }) {
+      const state = target.isLocked ? target.stateInWords() : undefined;
+      return `locking ${target.name} for ${purpose}${notes(target.line, state)}`;
+    },
+  });
 }

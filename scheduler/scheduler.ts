@@ -11,9 +11,10 @@ import { CancelledError, inWords } from './errors.ts';
 import { observe } from './join.ts';
 import { ARMED, type Body, type Co, type Operation, SUSPENDED } from './operation.ts';
 import { Random } from './random.ts';
+import { conclude } from './ending.ts';
 import { watchProcess } from './exit.ts';
 import { roots } from './registry.ts';
-import { ENDED, Extras, type InnerScope, type Scope } from './scope.ts';
+import { Extras, type Scope } from './scope.ts';
 import { Timers } from './timers.ts';
 import { beginYielded, stepYielded } from './yieldable.ts';
 
@@ -294,46 +295,4 @@ function warnOfHold(coroutine: Coroutine<unknown>, held: number): void {
     `the coroutine ${coroutine.name} held the thread for ${held.toFixed()} ms; nothing else could run`,
     { code: 'SKEIN_HELD', detail: 'Let others run with pause(), or do the work in a worker thread.' },
   );
-}
-
-/** @internal Ends a coroutine that has no more children, and then each ancestor that waited only for this. */
-export function conclude(coroutine: Coroutine<unknown>): void {
-  let ended = coroutine;
-  for (;;) {
-    let failed = ended.errors !== null;
-    ended.state = failed ? 'failed' : ended.cutOff ? 'cancelled' : 'done';
-    const onError = ended.extras?.onError;
-    if (failed && onError !== undefined) failed = !isHandled(ended, onError);
-    while (ended.joiners !== null && ended.joiners.first !== null) ended.joiners.shift()!.notify();
-    const { parent } = ended;
-    if (parent === null) {
-      roots.delete(ended);
-      return;
-    }
-    if (!parent.childEnded(ended, failed, failed ? ended.error() : undefined)) return;
-    if (parent.owner !== parent) {
-      (parent as InnerScope).drain?.notify();
-      return;
-    }
-    ended = parent as Coroutine<unknown>;
-  }
-}
-
-/** @internal Ends a coroutine that cannot be ended otherwise, and leaves its children where they are. */
-export function abandon(coroutine: Coroutine<unknown>, error: unknown): void {
-  coroutine.errors = [error];
-  coroutine.phase = ENDED;
-  conclude(coroutine);
-}
-
-/** Gives the error to `onError`; one that is thrown there takes its place (C2a). */
-function isHandled(coroutine: Coroutine<unknown>, onError: (error: unknown) => void): boolean {
-  core.current = null;
-  try {
-    onError(coroutine.error());
-    return true;
-  } catch (error) {
-    coroutine.errors = [error];
-    return false;
-  }
 }

@@ -4,12 +4,11 @@
 // pushed down to every descendant, stopping at shields, so that a leaf checks one field;
 // the whole tree is marked before any disarm hook runs, since those are user code (C11).
 
-import { core } from './core.ts';
 import type { AsyncContext } from './context.ts';
 import type { Coroutine, SpawnOptions } from './coroutine.ts';
-import { CancelledError, ClosedError, inWords } from './errors.ts';
+import { CancelledError, ClosedError } from './errors.ts';
 import type { Locals } from './local.ts';
-import { ARMED, type Body, type Co, Leaf, type Operation } from './operation.ts';
+import { ARMED, type Body } from './operation.ts';
 
 /** The body runs. */
 const OPEN = 0;
@@ -85,6 +84,11 @@ export class Scope {
   /** @internal */
   get isCancelled(): boolean {
     return this.cancellation !== null;
+  }
+
+  /** @internal Whether cancellation from outside stops here. */
+  get isShield(): boolean {
+    return false;
   }
 
   /** @internal What `cancel` was given. */
@@ -213,7 +217,7 @@ export class Scope {
     if (this.live > 0) return false;
     // Those that are left are daemons.
     if (this.firstChild !== null) {
-      this.cancel();
+      for (const hit of markTree(this, undefined)) if (hit !== this) hit.enforce();
       return false;
     }
     this.phase = ENDED;
@@ -228,7 +232,7 @@ function markTree(root: Scope, reason: unknown): Scope[] {
   let node = root;
   for (;;) {
     // The scope that is cancelled may itself be a shield: it protects from what is outside.
-    if (node.cancellation === null && (node === root || !isShield(node))) {
+    if (node.cancellation === null && (node === root || !node.isShield)) {
       node.cancellation = cancellation;
       const { owner } = node;
       const isWaiting = owner.scope === node && owner.op !== null && owner.op.state === ARMED;
@@ -244,120 +248,9 @@ function markTree(root: Scope, reason: unknown): Scope[] {
   }
 }
 
-function isShield(node: Scope): boolean {
-  return node instanceof InnerScope && node.isShield;
-}
-
-/** A scope that is opened inside of a coroutine. */
-export class InnerScope extends Scope {
-  /** @internal Cancellation from outside stops here. */
-  declare isShield: boolean;
-  /** @internal What the owner waits with for its children. */
-  declare drain: DrainOperation | null;
-
-  /** @internal */
-  constructor(parent: Scope | null, shields: boolean) {
-    super(parent);
-    this.isShield = shields;
-    this.drain = null;
-    if (shields) this.cancellation = null;
-  }
-}
-
-/** Where a coroutine stands while it waits for its children: this wait cannot be cancelled (C1). */
-const waitingForChildren = new InnerScope(null, true);
-waitingForChildren.phase = ENDED;
-
 /** @internal How many children a scope waits for, in words. */
 export function childrenOf(parent: Scope): string {
   let count = 0;
   for (let child = parent.firstChild; child !== null; child = child.after) count++;
   return count === 1 ? 'waiting for a child' : `waiting for ${count} children`;
-}
-
-class DrainOperation extends Leaf<void> {
-  declare target: InnerScope;
-  constructor(target: InnerScope) {
-    super();
-    this.target = target;
-  }
-  poll(): boolean {
-    return this.target.phase === ENDED || this.target.isDrainedAfterBody();
-  }
-  arm(): void {
-    this.target.drain = this;
-  }
-  disarm(): void {
-    this.target.drain = null;
-  }
-  describe(): string {
-    return childrenOf(this.target);
-  }
-}
-
-/**
- * Opens a scope inside the running coroutine: `spawn` in its body spawns into it, and it ends after
- * its children have ended. The first error cancels body and children and is thrown after all have
- * ended; several become an `AggregateError`.
- *
- * @throws what the body or a child throws; CancelledError once, if `cancel` was called on the scope
- * while its body ran
- */
-export function scope<T>(body: (scope: Scope) => Co<T> | Operation<T>): Co<T> {
-  return within('scope', false, null, body);
-}
-
-/** @internal What may end a scope from inside, by cancelling it. */
-export interface Limit {
-  start(scope: Scope): void;
-  stop(): void;
-  /** The error to throw in place of the CancelledError that cut the body off; undefined for none. */
-  error(scope: Scope, isShielded: boolean): unknown;
-}
-
-/** @internal Runs a body in a scope of its own: what `scope`, `timeout` and `shield` have in common. */
-export function* within<T>(
-  what: string,
-  isShielded: boolean,
-  limit: Limit | null,
-  body: (scope: Scope) => Co<T> | Operation<T>,
-): Co<T> {
-  const owner = core.current;
-  if (owner === null) throw new TypeError(`${what} needs a running coroutine: call it inside of run`);
-  const outer = owner.scope;
-  const inner = new InnerScope(outer, isShielded);
-  inner.owner = owner;
-  owner.scope = inner;
-  limit?.start(inner);
-  try {
-    try {
-      inner.value = yield* begin(what, body, inner);
-    } catch (error) {
-      inner.bodyThrew(error);
-    }
-    owner.scope = waitingForChildren;
-    yield* new DrainOperation(inner);
-  } finally {
-    limit?.stop();
-    owner.scope = outer;
-    outer.release(inner);
-  }
-  if (limit !== null && inner.cutOff && inner.errors === null) {
-    const error = limit.error(inner, isShielded);
-    if (error !== undefined) throw error;
-  }
-  return inner.outcome() as T;
-}
-
-function begin<T>(
-  what: string,
-  body: (scope: Scope) => Co<T> | Operation<T>,
-  inner: Scope,
-): Co<T> | Operation<T> {
-  if (typeof body !== 'function') {
-    throw new TypeError(`${what} expects a generator function, got ${inWords(body)}`);
-  }
-  const begun = body(inner);
-  if (typeof begun?.next === 'function') return begun;
-  throw new TypeError(`${what} expects a generator function, but it returned ${inWords(begun)}`);
 }

@@ -4,7 +4,19 @@
 // armed, so that nobody loses a place in a queue to a notice that comes to nothing.
 
 import { BusyError, inWords } from './errors.ts';
-import { ARMED, FAILED, FIRED, IDLE, Leaf, type Operation, take, type Waiter, WOKEN } from './operation.ts';
+import { kind } from './kind.ts';
+import {
+  ARMED,
+  FAILED,
+  finish,
+  FIRED,
+  IDLE,
+  Leaf,
+  type Operation,
+  take,
+  type Waiter,
+  WOKEN,
+} from './operation.ts';
 import { never } from './never.ts';
 import type { Random } from './random.ts';
 import { currentScheduler } from './run.ts';
@@ -20,11 +32,11 @@ export type Selected<Cases extends Record<string, Operation<unknown>>> = {
 
 /**
  * Waits until one of several operations can be performed, and performs that one; the others have no
- * effect. Among several that are ready, chance decides. A case `never` is switched off. An operation that starts something,
- * such as `dial`, `write` or `suspend`, is started only when no other case is ready.
+ * effect. Among several that are ready, chance decides. A case `never` is switched off. An operation that
+ * starts something, such as `dial`, `write` or `suspend`, is started only when no other case is ready.
  *
  * @throws what the operation that was served throws; TypeError if a case is not an operation: a generator
- * has to be spawned, and its `join` is the case
+ * or another select has to be spawned, and its `join` be the case
  *
  * @example
  * ```ts
@@ -41,7 +53,7 @@ export type Selected<Cases extends Record<string, Operation<unknown>>> = {
 export function select<const Cases extends Record<string, Operation<unknown>>>(
   cases: Cases,
 ): Operation<Selected<Cases>> {
-  return new SelectOperation(cases) as Operation<unknown> as Operation<Selected<Cases>>;
+  return new Selection(cases).leaf as Operation<unknown> as Operation<Selected<Cases>>;
 }
 
 /**
@@ -52,201 +64,216 @@ export function select<const Cases extends Record<string, Operation<unknown>>>(
 export function trySelect<const Cases extends Record<string, Operation<unknown>>>(
   cases: Cases,
 ): Selected<Cases> | undefined {
-  const operation = new SelectOperation(cases);
-  return operation.poll() ? (operation.finish().value as Selected<Cases>) : undefined;
+  return new Selection(cases).poll() as Selected<Cases> | undefined;
 }
 
 type CaseRecord = Readonly<Record<string, Operation<unknown>>>;
 
-class SelectOperation extends Leaf<unknown> implements Waiter {
-  /** @internal */ declare cases: CaseRecord;
-  /** @internal Those that may be polled. */
-  declare operations: Leaf<unknown>[];
-  /** @internal Those that start something when they are polled or armed. */
+const SELECT = kind<unknown, Selection>({
+  poll(operation) {
+    const { target } = operation;
+    const selected = target.isWaiting ? target.pollNotified() : target.poll();
+    operation.value = selected;
+    return selected !== undefined;
+  },
+  arm: ({ target }) => target.arm(),
+  disarm(operation) {
+    const { target } = operation;
+    target.leave();
+    if (target.broken === null) return;
+    operation.state = FAILED;
+    operation.value = undefined;
+  },
+  raise: ({ target }) => target.takeBroken(),
+  describe: ({ target }) => target.describe(),
+});
+
+/** What was served: its key, and its result. */
+interface Served {
+  readonly key: string;
+  readonly value: unknown;
+}
+
+class Selection implements Waiter {
+  /** What the coroutine performs. */
+  declare leaf: Leaf<unknown, Selection, undefined>;
+  declare cases: CaseRecord;
+  /** Those that may be polled. */
+  declare plain: Leaf<unknown>[];
+  /** Those that start something when they are polled or armed. */
   declare starters: Leaf<unknown>[] | null;
-  /** @internal */ declare random: Random;
-  /** @internal The cases are armed, or one of them is served. */
+  declare random: Random;
+  /** The cases are armed, or one of them is served. */
   declare isWaiting: boolean;
-  /** @internal The case that takes effect; the others were dismissed. */
+  /** The case that takes effect; the others were dismissed. */
   declare served: Leaf<unknown> | null;
-  /** @internal The error of a disarm hook. */
-  declare broken: { error: unknown } | null;
+  /** The case that failed when it was disarmed: a hook threw, or a write was handed over already. */
+  declare broken: { readonly operation: Leaf<unknown>; readonly error: unknown } | null;
 
   constructor(cases: CaseRecord) {
-    super();
+    this.leaf = new Leaf(SELECT, this, undefined);
     this.cases = cases;
-    this.operations = [];
+    // Filled in place: the array that a loop would grow has room for seventeen.
+    const plain = Object.values(cases) as Leaf<unknown>[];
+    this.plain = plain;
     this.starters = null;
     this.random = currentScheduler().random;
     this.isWaiting = false;
     this.served = null;
     this.broken = null;
-    for (const key in cases) {
-      const operation = cases[key];
+    let count = 0;
+    for (let index = 0; index < plain.length; index++) {
+      const operation = plain[index]!;
       if (operation === never) continue;
-      if (!(operation instanceof Leaf)) throw notAnOperation(key, operation);
-      if (operation.enlist()) this.operations.push(operation);
+      if (!(operation instanceof Leaf) || operation.kind === SELECT) throw notACase(cases, operation);
+      if (operation.kind.enlist(operation)) plain[count++] = operation;
       else (this.starters ??= []).push(operation);
     }
+    if (count < plain.length) plain.length = count;
   }
 
-  poll(): boolean {
-    if (this.isWaiting) return this.served === null ? this.pollNotified() : this.takeServed();
-    const { operations, random } = this;
-    for (let left = operations.length; left > 0; left--) {
+  /** Performs a case that is ready, if there is one. */
+  poll(): Served | undefined {
+    const { plain, random } = this;
+    for (let left = plain.length; left > 0; left--) {
       // One step of a shuffle for each poll: a random start would favour whoever stands behind idle cases.
       const index = left === 1 ? 0 : random.below(left);
-      const operation = operations[index]!;
-      operations[index] = operations[left - 1]!;
-      operations[left - 1] = operation;
+      const operation = plain[index]!;
+      plain[index] = plain[left - 1]!;
+      plain[left - 1] = operation;
       if (operation.state !== IDLE) throw busy(operation);
-      if (operation.poll()) {
-        this.value = this.selected(operation, operation.finish().value);
-        return true;
-      }
+      if (operation.kind.poll(operation)) return this.result(operation, finish(operation).value);
     }
-    return false;
+    return undefined;
   }
 
   arm(): void {
     this.isWaiting = true;
+    this.broken = null;
     try {
-      for (const operation of this.operations) this.armCase(operation);
-      for (const operation of this.starters ?? []) {
-        if (this.served !== null) break;
-        if (operation.state === IDLE && operation.poll()) this.serveAtOnce(operation);
-        else this.armCase(operation);
-      }
+      for (const operation of this.plain) this.armCase(operation);
+      if (this.starters !== null) this.start(this.starters);
     } catch (error) {
+      this.leaf.state = IDLE;
       this.leave();
+      this.broken = null;
       throw error;
     }
   }
 
-  disarm(): void {
-    this.leave();
-    this.throwIfBroken();
-  }
-
-  /** A case has its result, or has been told to look again. */
-  wake(operation: Leaf<unknown>): void {
-    if (operation.state !== WOKEN && this.served === null) {
-      this.served = operation;
-      this.dismiss(operation);
+  start(starters: readonly Leaf<unknown>[]): void {
+    for (const operation of starters) {
+      // What was started before may have served a case.
+      if (this.served !== null || !this.isWaiting) return;
+      if (operation.state === IDLE && operation.kind.poll(operation)) {
+        operation.waiter = this;
+        operation.state = FIRED;
+        this.wake(operation);
+      } else {
+        this.armCase(operation);
+      }
     }
-    this.notify();
   }
 
-  override enlist(): boolean {
-    if (this.starters !== null) return false;
-    for (const operation of this.operations) if (!operation.enlist()) return false;
-    return true;
-  }
-
-  describe(): string {
-    const waits = [...this.operations, ...(this.starters ?? [])].map((operation) => operation.describe());
-    return waits.length === 0 ? 'waiting for no case of select' : `selecting: ${waits.join(', ')}`;
-  }
-
-  /** @internal */
   armCase(operation: Leaf<unknown>): void {
-    if (this.served !== null) return;
+    if (this.served !== null || !this.isWaiting) return;
     if (operation.waiter === this) {
       // It stands under two keys, or has stayed armed since the last time.
-      if (operation.state !== ARMED) this.notify();
+      if (operation.state !== ARMED) this.leaf.notify();
       return;
     }
     if (operation.state !== IDLE) throw busy(operation);
     operation.waiter = this;
     operation.state = ARMED;
-    operation.arm();
+    operation.kind.arm(operation);
   }
 
-  /** @internal It was ready when it was started. */
-  serveAtOnce(operation: Leaf<unknown>): void {
-    operation.waiter = this;
-    operation.state = FIRED;
-    this.wake(operation);
+  /** A case has its result, or has been told to look again. */
+  wake(operation: Leaf<unknown>): void {
+    // A hook of a case that was dismissed may have brought it.
+    if (!this.isWaiting) return;
+    if (this.served === null && operation.state !== WOKEN) this.serve(operation);
+    this.leaf.notify();
   }
 
-  /** @internal Looks at the cases that were notified; those that have nothing wait on. */
-  pollNotified(): boolean {
-    for (const operation of [...this.operations, ...(this.starters ?? [])]) {
+  /** Looks at the case that was served, or else at those that were notified; those that have nothing wait on. */
+  pollNotified(): Served | undefined {
+    for (const operation of this.served === null ? [...this.plain, ...(this.starters ?? [])] : []) {
       if (operation.waiter !== this || operation.state !== WOKEN) continue;
       operation.state = IDLE;
-      let isReady: boolean;
       try {
-        isReady = operation.poll();
+        if (operation.kind.poll(operation)) {
+          operation.state = FIRED;
+          this.serve(operation);
+        } else {
+          operation.state = ARMED;
+          operation.kind.arm(operation);
+        }
       } catch (error) {
-        operation.waiter = null;
         this.leave();
         throw error;
       }
-      if (isReady) {
-        operation.state = FIRED;
-        this.served = operation;
-        this.dismiss(operation);
-      } else {
-        operation.state = ARMED;
-        operation.arm();
-      }
       // Arming may run what serves another case.
-      if (this.served !== null) return this.takeServed();
+      if (this.served !== null) break;
     }
-    return false;
+    return this.served === null ? undefined : this.takeServed(this.served);
   }
 
-  /** @internal */
-  takeServed(): boolean {
-    const operation = this.served!;
+  takeServed(operation: Leaf<unknown>): Served {
     this.served = null;
     this.isWaiting = false;
-    this.throwIfBroken();
-    this.value = this.selected(operation, take(operation).value);
-    return true;
-  }
-
-  /** @internal */
-  selected(operation: Leaf<unknown>, value: unknown): { key: string; value: unknown } {
-    const { cases } = this;
-    let found = '';
-    for (const key in cases) {
-      if (cases[key] !== operation) continue;
-      found = key;
-      break;
+    // A write that was handed over fails without an error: its bytes go out, but it has lost.
+    if (this.broken !== null && this.broken.error !== undefined) {
+      this.cancelCase(operation);
+      throw this.takeBroken();
     }
-    return { key: found, value };
+    return this.result(operation, take(operation).value);
   }
 
-  /** @internal Ends the wait of every case but one. Those with hooks, which are user code, come last. */
+  result(operation: Leaf<unknown>, value: unknown): Served {
+    const { cases } = this;
+    for (const key in cases) if (cases[key] === operation) return { key, value };
+    throw new Error('the case that was served is none of the select');
+  }
+
+  serve(operation: Leaf<unknown>): void {
+    this.served = operation;
+    this.dismiss(operation);
+  }
+
+  /** Ends the wait of every case but one. Those with hooks, which are user code, come last. */
   dismiss(except: Leaf<unknown> | null): void {
-    for (const operation of this.operations) if (operation !== except) this.cancelCase(operation);
+    for (const operation of this.plain) if (operation !== except) this.cancelCase(operation);
     if (this.starters === null) return;
     for (const operation of this.starters) if (operation !== except) this.cancelCase(operation);
   }
 
-  /** @internal */
   cancelCase(operation: Leaf<unknown>): void {
     if (operation.waiter !== this) return;
     operation.cancel();
     if (operation.state !== FAILED) return;
-    this.broken ??= { error: operation.value };
+    this.broken ??= { operation, error: operation.value };
     operation.cancel();
   }
 
-  /** @internal */
   leave(): void {
     this.isWaiting = false;
     this.served = null;
     this.dismiss(null);
   }
 
-  /** @internal A disarm hook that throws fails its coroutine (C11). */
-  throwIfBroken(): void {
-    if (this.broken === null) return;
-    const { error } = this.broken;
+  /** The error of the case that could not be disarmed (C11). */
+  takeBroken(): unknown {
+    const { operation, error } = this.broken!;
     this.broken = null;
-    throw error;
+    return operation.kind.raise(operation, error);
+  }
+
+  describe(): string {
+    const waits = new Set(Object.values(this.cases) as Leaf<unknown>[]);
+    waits.delete(never as unknown as Leaf<unknown>);
+    if (waits.size === 0) return 'waiting for no case of select';
+    return `selecting: ${Array.from(waits, (operation) => operation.describe()).join(', ')}`;
   }
 }
 
@@ -254,8 +281,10 @@ function busy(operation: Leaf<unknown>): BusyError {
   return new BusyError(`somebody is ${operation.describe()} already; an operation has one waiter at a time`);
 }
 
-function notAnOperation(key: string, value: unknown): TypeError {
-  const isGenerator = typeof (value as { next?: unknown } | null)?.next === 'function';
-  const hint = isGenerator ? ': a generator has to be spawned, and its join() be the case' : '';
-  return new TypeError(`select expects an operation as the case ${key}, got ${inWords(value)}${hint}`);
+function notACase(cases: CaseRecord, value: unknown): TypeError {
+  const key = Object.keys(cases).find((one) => cases[one] === value);
+  const isIterator = typeof (value as { next?: unknown } | null)?.next === 'function';
+  const what = value instanceof Leaf ? 'another select' : inWords(value);
+  const hint = isIterator ? ': it has to be spawned, and its join() be the case' : '';
+  return new TypeError(`select expects an operation as the case ${key}, got ${what}${hint}`);
 }

@@ -2,9 +2,10 @@
 // are left are too few for the first of them; so one who asks for many is not starved by those who ask
 // for few.
 
-import { AcquireOperation, admit } from './admission.ts';
+import { ACQUIRE, admit } from './admission.ts';
 import { StateError } from './errors.ts';
-import type { Operation } from './operation.ts';
+import { kind } from './kind.ts';
+import { Leaf, type Operation } from './operation.ts';
 import { notes, type SyncOptions } from './sync.ts';
 import { WaitQueue } from './wait-queue.ts';
 import { expectWhole } from './whole-number.ts';
@@ -37,7 +38,7 @@ export class Semaphore {
   /** Permits that there can be at most. */
   readonly maximum: number;
   /** @internal */ readonly name: string;
-  /** @internal */ readonly line = new WaitQueue<AcquireOperation<Permit>>();
+  /** @internal */ readonly line = new WaitQueue<PermitOperation>();
   #available: number;
 
   /**
@@ -72,7 +73,7 @@ export class Semaphore {
    */
   acquire(count = 1): Operation<Permit> {
     expectWhole('acquire', count, 1, this.maximum);
-    return new PermitOperation(this, count);
+    return new Leaf<Permit, Semaphore, number>(TAKE_PERMITS, this, count);
   }
 
   /**
@@ -82,7 +83,7 @@ export class Semaphore {
    */
   tryAcquire(count = 1): Permit | undefined {
     expectWhole('tryAcquire', count, 1, this.maximum);
-    return this.line.first === null && this.fits(count) ? this.grant(count) : undefined;
+    return this.line.first === null && count <= this.#available ? this.#take(count) : undefined;
   }
 
   /**
@@ -104,12 +105,16 @@ export class Semaphore {
   }
 
   /** @internal */
-  fits(count: number): boolean {
-    return count <= this.#available;
+  fits({ item }: PermitOperation): boolean {
+    return item <= this.#available;
   }
 
   /** @internal */
-  grant(count: number): Permit {
+  grant({ item }: PermitOperation): Permit {
+    return this.#take(item);
+  }
+
+  #take(count: number): Permit {
     this.#available -= count;
     return new Permit(this, count);
   }
@@ -154,27 +159,13 @@ export class Permit {
   }
 }
 
-class PermitOperation extends AcquireOperation<Permit> {
-  /** @internal */ declare semaphore: Semaphore;
-  /** @internal */ declare count: number;
+/** Its item is how many it asks for. */
+type PermitOperation = Leaf<Permit, Semaphore, number>;
 
-  constructor(semaphore: Semaphore, count: number) {
-    super(semaphore.line);
-    this.semaphore = semaphore;
-    this.count = count;
-  }
-
-  fits(): boolean {
-    return this.semaphore.fits(this.count);
-  }
-
-  grant(): Permit {
-    return this.semaphore.grant(this.count);
-  }
-
-  describe(): string {
-    const { available, line, maximum, name } = this.semaphore;
+const TAKE_PERMITS = kind<Permit, Semaphore, number>({
+  ...ACQUIRE,
+  describe({ target: { available, line, maximum, name }, item }) {
     const limit = maximum === Infinity ? '' : ` of ${maximum}`;
-    return `acquiring ${this.count} of ${name}${notes(line, `${available}${limit} available`)}`;
-  }
-}
+    return `acquiring ${item} of ${name}${notes(line, `${available}${limit} available`)}`;
+  },
+});

@@ -2,78 +2,55 @@
 // moment to ideal moment (T3). All of them are timers themselves, so that waiting makes no further object.
 
 import { inWords } from './errors.ts';
+import { kind, type Kind } from './kind.ts';
 import { Leaf, type Operation } from './operation.ts';
 import { currentScheduler } from './run.ts';
-import type { Timed, Timers } from './timers.ts';
+import { Timer, type Timers } from './timers.ts';
 
-abstract class TimedOperation extends Leaf<void> implements Timed {
-  declare sequence: number;
-  declare due: number;
-  declare isAbsolute: boolean;
-  declare earlier: Timed | null;
-  declare later: Timed | null;
-  declare timers: Timers;
+const SLEEP = kind<void, Timer, number>({
+  poll: ({ item: ms }) => ms <= 0,
+  arm: ({ target, item: ms }) => target.start(ms),
+  disarm: ({ target }) => target.stop(),
+  describe: ({ item: ms }) => `sleeping for ${ms} ms`,
+});
 
-  constructor(due: number, isAbsolute: boolean, timers: Timers) {
-    super();
-    this.sequence = 0;
-    this.due = due;
-    this.isAbsolute = isAbsolute;
-    this.earlier = null;
-    this.later = null;
-    this.timers = timers;
-  }
+const AFTER = kind<void, Timer, number>({
+  poll: ({ target, item: deadline }) => target.timers.clock.now() >= deadline,
+  arm: ({ target, item: deadline }) => target.startAt(deadline),
+  disarm: ({ target }) => target.stop(),
+  describe: ({ target, item: deadline }) =>
+    `waiting for ${(deadline - target.timers.clock.now()).toFixed()} ms more`,
+});
 
-  arm(): void {
-    this.timers.arm(this);
-  }
-
-  disarm(): void {
-    this.timers.cancel(this);
-  }
-
-  expire(): void {
-    this.fire();
-  }
+/** The next tick, and the time between two. */
+interface Ticks {
+  due: number;
+  readonly period: number;
 }
 
-class SleepOperation extends TimedOperation {
-  poll(): boolean {
-    return this.due <= 0;
-  }
-  describe(): string {
-    return `sleeping for ${this.due} ms`;
-  }
-}
-
-class AfterOperation extends TimedOperation {
-  poll(): boolean {
-    return this.timers.clock.now() >= this.due;
-  }
-  describe(): string {
-    return `waiting for ${(this.due - this.timers.clock.now()).toFixed()} ms more`;
-  }
-}
-
-class EveryOperation extends AfterOperation {
-  declare period: number;
-
-  constructor(period: number, timers: Timers) {
-    super(timers.clock.now() + period, true, timers);
-    this.period = period;
-  }
-
-  override poll(): boolean {
-    const late = this.timers.clock.now() - this.due;
+const EVERY = kind<void, Timer, Ticks>({
+  poll({ target, item: ticks }) {
+    const late = target.timers.clock.now() - ticks.due;
     if (late < 0) return false;
-    this.due += (Math.floor(late / this.period) + 1) * this.period;
+    ticks.due += (Math.floor(late / ticks.period) + 1) * ticks.period;
     return true;
-  }
+  },
+  arm: ({ target, item: { due } }) => target.startAt(due),
+  disarm: ({ target }) => target.stop(),
+  expire: (operation) => operation.notify(),
+  describe: ({ target, item: { due } }) =>
+    `waiting for ${(due - target.timers.clock.now()).toFixed()} ms more`,
+});
 
-  override expire(): void {
-    this.notify();
-  }
+/** An operation that waits for its timer. */
+function timed<Item>(behaviour: Kind<void, Timer, Item>, timers: Timers, item: Item): Operation<void> {
+  const timer = new Timer(timers, nobody);
+  const operation = new Leaf(behaviour, timer, item);
+  timer.owner = operation as Leaf<void>;
+  return operation;
 }
+
+function nobody(): void {}
 
 /**
  * Waits for `ms` milliseconds, never less; counted from each time it is performed. Zero or less returns
@@ -89,7 +66,7 @@ class EveryOperation extends AfterOperation {
  * ```
  */
 export function sleep(ms: number): Operation<void> {
-  return new SleepOperation(milliseconds(ms, 'sleep'), false, currentScheduler().timers);
+  return timed(SLEEP, currentScheduler().timers, milliseconds(ms, 'sleep'));
 }
 
 /**
@@ -114,7 +91,7 @@ export function sleep(ms: number): Operation<void> {
  */
 export function after(ms: number): Operation<void> {
   const { timers } = currentScheduler();
-  return new AfterOperation(timers.clock.now() + milliseconds(ms, 'after'), true, timers);
+  return timed(AFTER, timers, timers.clock.now() + milliseconds(ms, 'after'));
 }
 
 /**
@@ -138,7 +115,8 @@ export function every(ms: number): Operation<void> {
   if (!(milliseconds(ms, 'every') > 0)) {
     throw new TypeError(`every expects more than 0 milliseconds, got ${inWords(ms)}`);
   }
-  return new EveryOperation(ms, currentScheduler().timers);
+  const { timers } = currentScheduler();
+  return timed(EVERY, timers, { due: timers.clock.now() + ms, period: ms });
 }
 
 function milliseconds(ms: number, what: string): number {

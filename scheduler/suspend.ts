@@ -1,57 +1,48 @@
 // From callbacks to coroutines, in one function.
 
+import { kind } from './kind.ts';
 import { ARMED, Leaf, type Operation } from './operation.ts';
 
 type Resume<T> = (error?: unknown, value?: T) => void;
 type Start<T> = (resume: Resume<T>) => unknown;
 
-export class SuspendOperation<T> extends Leaf<T> {
-  declare start: Start<T>;
-  declare hook: (() => void) | null;
-  /** Counts the performances, so that a `resume` of an earlier one is without effect. */
-  declare round: number;
-
-  constructor(start: Start<T>) {
-    super();
-    this.start = start;
-    this.hook = null;
-    this.round = 0;
-  }
-
-  poll(): boolean {
-    return false;
-  }
-
-  arm(): void {
-    const round = ++this.round;
-    this.hook = null;
-    const resume: Resume<T> = (error, value) => {
-      if (round !== this.round) return;
-      this.hook = null;
-      if (error === undefined || error === null) this.fire(value as T);
-      else this.fail(error);
-    };
-    try {
-      const hook = this.start(resume);
-      if (typeof hook === 'function' && this.state === ARMED) this.hook = hook as () => void;
-    } catch (error) {
-      this.fail(error);
-    }
-  }
-
-  disarm(): void {
-    this.round++;
-    this.hook?.();
-  }
-
-  override enlist(): boolean {
-    return false;
-  }
-
-  describe(): string {
-    return this.start.name === '' ? 'suspended' : `suspended in ${this.start.name}`;
-  }
+/** One performance: a `resume` of an earlier one is without effect. */
+interface Call {
+  hook: (() => void) | null;
 }
+
+const SUSPEND = kind<unknown, Start<unknown>, Call | null>({
+  poll: () => false,
+
+  arm(operation) {
+    const call: Call = { hook: null };
+    operation.item = call;
+    const resume: Resume<unknown> = (error, value) => {
+      if (operation.item !== call) return;
+      if (error === undefined || error === null) operation.fire(value);
+      else operation.fail(error);
+    };
+    let hook: unknown;
+    try {
+      hook = operation.target(resume);
+    } catch (error) {
+      operation.fail(error);
+    }
+    if (typeof hook !== 'function') return;
+    if (operation.state === ARMED) call.hook = hook as () => void;
+    // `start` served another case of the same select, and so this one was disarmed before it had its hook.
+    else if (operation.item !== call) (hook as () => void)();
+  },
+
+  disarm(operation) {
+    const call = operation.item;
+    operation.item = null;
+    call?.hook?.();
+  },
+
+  enlist: () => false,
+  describe: ({ target }) => (target.name === '' ? 'waiting for a callback' : `suspended in ${target.name}`),
+});
 
 /**
  * Waits for a callback: `start` is called with a `resume(error, value)`, and the operation ends when
@@ -76,5 +67,5 @@ export class SuspendOperation<T> extends Leaf<T> {
 // `start` may return anything, so that an arrow function around a callback interface stays one line.
 export function suspend<T>(start: (resume: Resume<T>) => unknown): Operation<T> {
   if (typeof start !== 'function') throw new TypeError('suspend expects a function that is given `resume`');
-  return new SuspendOperation(start);
+  return new Leaf(SUSPEND, start, null) as Operation<unknown> as Operation<T>;
 }

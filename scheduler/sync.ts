@@ -1,6 +1,7 @@
 // What the synchronisation objects share: their options, and how their waits are described.
 
-import type { QueuedOperation, WaitQueue } from './wait-queue.ts';
+import type { Leaf } from './operation.ts';
+import type { WaitQueue } from './wait-queue.ts';
 
 /** How to make a synchronisation object. */
 export interface SyncOptions {
@@ -9,7 +10,7 @@ export interface SyncOptions {
 }
 
 /** " (0 of 3 available, 2 waiting)": the state of what is waited for, and those in the same queue if several. */
-export function notes({ length }: WaitQueue<QueuedOperation<unknown>>, state?: string): string {
+export function notes({ length }: WaitQueue<Leaf<unknown>>, state?: string): string {
   const parts = state === undefined ? [] : [state];
   if (length > 1) parts.push(`${length} waiting`);
   return parts.length === 0 ? '' : ` (${parts.join(', ')})`;

@@ -7,18 +7,7 @@
 //   arm ──► fresh ◄──► fresh ── settle ──► heap (4-ary: deadline, sequence, timer) ── alarm ──► expire
 
 import type { Clock } from './clock.ts';
-
-/** Something that expires; timers live in the operations that wait for them. */
-export interface Timed {
-  /** 0 while not armed; else the number of this arming, which breaks ties between equal deadlines. */
-  sequence: number;
-  /** Milliseconds from the end of the turn in which it was armed, or an absolute time of the clock. */
-  due: number;
-  isAbsolute: boolean;
-  earlier: Timed | null;
-  later: Timed | null;
-  expire(): void;
-}
+import type { Leaf } from './operation.ts';
 
 /** Dead entries that are not worth a cleaning. */
 const FEW = 64;
@@ -29,12 +18,12 @@ export class Timers {
   #sequence = 0;
   /** Armed and not cancelled, fresh or in the heap. */
   #live = 0;
-  #firstFresh: Timed | null = null;
-  #lastFresh: Timed | null = null;
+  #firstFresh: Timer | null = null;
+  #lastFresh: Timer | null = null;
   /** The heap's entries, a column each. */
   readonly #deadlines: number[] = [];
   readonly #sequences: number[] = [];
-  readonly #timers: Timed[] = [];
+  readonly #timers: Timer[] = [];
 
   constructor(clock: Clock, onFresh: () => void) {
     this.clock = clock;
@@ -46,7 +35,7 @@ export class Timers {
     return this.#live;
   }
 
-  arm(timer: Timed): void {
+  arm(timer: Timer): void {
     timer.sequence = ++this.#sequence;
     timer.earlier = this.#lastFresh;
     if (this.#lastFresh === null) {
@@ -59,7 +48,7 @@ export class Timers {
     this.#live++;
   }
 
-  cancel(timer: Timed): void {
+  cancel(timer: Timer): void {
     if (timer.sequence === 0) return;
     timer.sequence = 0;
     this.#live--;
@@ -101,7 +90,7 @@ export class Timers {
     this.#onFresh();
   };
 
-  #unlink(timer: Timed): void {
+  #unlink(timer: Timer): void {
     if (timer.earlier === null) this.#firstFresh = timer.later;
     else timer.earlier.later = timer.later;
     if (timer.later === null) this.#lastFresh = timer.earlier;
@@ -110,7 +99,7 @@ export class Timers {
     timer.later = null;
   }
 
-  #push(deadline: number, sequence: number, timer: Timed): void {
+  #push(deadline: number, sequence: number, timer: Timer): void {
     let index = this.#timers.length;
     while (index > 0) {
       const parent = (index - 1) >> 2;
@@ -128,7 +117,7 @@ export class Timers {
     if (this.#timers.length > 0) this.#sink(0, deadline, sequence, timer);
   }
 
-  #sink(start: number, deadline: number, sequence: number, timer: Timed): void {
+  #sink(start: number, deadline: number, sequence: number, timer: Timer): void {
     const { length } = this.#timers;
     let index = start;
     for (;;) {
@@ -150,7 +139,7 @@ export class Timers {
     return deadline < other || (deadline === other && sequence < this.#sequences[index]!);
   }
 
-  #set(index: number, deadline: number, sequence: number, timer: Timed): void {
+  #set(index: number, deadline: number, sequence: number, timer: Timer): void {
     this.#deadlines[index] = deadline;
     this.#sequences[index] = sequence;
     this.#timers[index] = timer;
@@ -171,43 +160,54 @@ export class Timers {
   }
 }
 
-/** A timer of its own, for what is not an operation. */
-export class Timer implements Timed {
-  sequence = 0;
-  due = 0;
-  isAbsolute = false;
-  earlier: Timed | null = null;
-  later: Timed | null = null;
-  readonly #timers: Timers;
-  readonly #onExpire: () => void;
+/** Who hears of it when a timer expires: an operation, or a callback. */
+type Expirable = Leaf<void> | (() => void);
 
-  constructor(timers: Timers, onExpire: () => void) {
-    this.#timers = timers;
-    this.#onExpire = onExpire;
+/** A timer. It can be armed anew at any time; none is due while nobody has armed it. */
+export class Timer {
+  /** 0 while not armed; else the number of this arming, which breaks ties between equal deadlines. */
+  declare sequence: number;
+  /** Milliseconds from the end of the turn in which it is armed, or an absolute time of the clock. */
+  declare due: number;
+  declare isAbsolute: boolean;
+  declare earlier: Timer | null;
+  declare later: Timer | null;
+  declare timers: Timers;
+  declare owner: Expirable;
+
+  constructor(timers: Timers, owner: Expirable) {
+    this.sequence = 0;
+    this.due = 0;
+    this.isAbsolute = false;
+    this.earlier = null;
+    this.later = null;
+    this.timers = timers;
+    this.owner = owner;
   }
 
   /** Expires in `ms` milliseconds. */
   start(ms: number): void {
-    this.#arm(ms, false);
+    this.stop();
+    this.due = ms;
+    this.isAbsolute = false;
+    this.timers.arm(this);
   }
 
   /** Expires when the clock says `deadline`; at once if it has passed. */
   startAt(deadline: number): void {
-    this.#arm(deadline, true);
+    this.stop();
+    this.due = deadline;
+    this.isAbsolute = true;
+    this.timers.arm(this);
   }
 
   stop(): void {
-    this.#timers.cancel(this);
+    this.timers.cancel(this);
   }
 
   expire(): void {
-    this.#onExpire();
-  }
-
-  #arm(due: number, isAbsolute: boolean): void {
-    this.stop();
-    this.due = due;
-    this.isAbsolute = isAbsolute;
-    this.#timers.arm(this);
+    const { owner } = this;
+    if (typeof owner === 'function') owner();
+    else owner.kind.expire(owner);
   }
 }

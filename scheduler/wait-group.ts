@@ -1,6 +1,6 @@
 // Waiting for a number of things that may still grow while they are waited for.
 
-import { Gate, GateOperation } from './gate.ts';
+import { Gate } from './gate.ts';
 import type { Operation } from './operation.ts';
 import type { SyncOptions } from './sync.ts';
 import { expectWhole } from './whole-number.ts';
@@ -68,6 +68,6 @@ export class WaitGroup {
 
   /** Waits until none is under way; at once if none is. */
   wait(): Operation<void> {
-    return new GateOperation(this.#gate);
+    return this.#gate.wait();
   }
 }

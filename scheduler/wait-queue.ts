@@ -3,24 +3,10 @@
 //
 //   first ──► op ◄──► op ◄──► op ◄── last
 
-import { Leaf } from './operation.ts';
+import type { Leaf } from './operation.ts';
 
-/** An operation that can stand in one queue at a time. */
-export abstract class QueuedOperation<T> extends Leaf<T> {
-  /** @internal Where it stands; null in no queue. */
-  declare queue: object | null;
-  /** @internal */ declare ahead: QueuedOperation<unknown> | null;
-  /** @internal */ declare behind: QueuedOperation<unknown> | null;
-
-  constructor() {
-    super();
-    this.queue = null;
-    this.ahead = null;
-    this.behind = null;
-  }
-}
-
-export class WaitQueue<O extends QueuedOperation<unknown>> {
+/** An operation stands in one queue at a time. */
+export class WaitQueue<O extends Leaf<unknown>> {
   declare length: number;
   declare first: O | null;
   declare last: O | null;

@@ -2,15 +2,16 @@
 // often it is waited for: else a `select` in a loop over one long promise would grow for ever (H4).
 
 import { inWords } from './errors.ts';
+import { kind } from './kind.ts';
 import { Leaf, type Operation } from './operation.ts';
-import { QueuedOperation, WaitQueue } from './wait-queue.ts';
+import { WaitQueue } from './wait-queue.ts';
 
 /** The one subscription to a promise: its outcome, or those who wait for it. */
 class Subscription {
   isSettled = false;
   hasFailed = false;
   outcome: unknown = undefined;
-  readonly waiters = new WaitQueue<PromiseOperation<unknown>>();
+  readonly waiters = new WaitQueue<Leaf<unknown, PromiseLike<unknown>, Subscription | null>>();
 
   constructor(promise: PromiseLike<unknown>) {
     try {
@@ -44,88 +45,57 @@ function subscribe(promise: PromiseLike<unknown>): Subscription {
   return subscription;
 }
 
-/** Waits for a promise; the promise itself goes on if the wait is cancelled. */
-export class PromiseOperation<T> extends QueuedOperation<T> {
-  /** @internal */ declare promise: PromiseLike<T>;
-  /** @internal */ declare subscription: Subscription | null;
-
-  constructor(promise: PromiseLike<T>) {
-    super();
-    this.promise = promise;
-    // A promise is listened to at once, so that its rejection is not called unhandled before somebody
-    // waits. Another thenable may begin its work when `then` is called: not before it is waited for.
-    this.subscription = promise instanceof Promise ? subscribe(promise) : null;
-  }
-
-  poll(): boolean {
-    const { isSettled, hasFailed, outcome } = (this.subscription ??= subscribe(this.promise));
+/** The promise itself goes on if the wait is cancelled. */
+const PROMISE = kind<unknown, PromiseLike<unknown>, Subscription | null>({
+  poll(operation) {
+    const { isSettled, hasFailed, outcome } = (operation.item ??= subscribe(operation.target));
     if (!isSettled) return false;
     if (hasFailed) throw outcome;
-    this.value = outcome;
+    operation.value = outcome;
     return true;
-  }
+  },
+  arm: (operation) => operation.item!.waiters.push(operation),
+  disarm: (operation) => operation.item!.waiters.remove(operation),
+  enlist: (operation) => operation.item !== null,
+  describe: () => 'waiting for a promise',
+});
 
-  arm(): void {
-    this.subscription!.waiters.push(this as PromiseOperation<unknown>);
-  }
-
-  disarm(): void {
-    this.subscription!.waiters.remove(this as PromiseOperation<unknown>);
-  }
-
-  override enlist(): boolean {
-    return this.subscription !== null;
-  }
-
-  describe(): string {
-    return 'waiting for a promise';
-  }
+export function promised(promise: PromiseLike<unknown>): Leaf<unknown> {
+  // A promise is listened to at once, so that its rejection is not called unhandled before somebody
+  // waits. Another thenable may begin its work when `then` is called: not before it is waited for.
+  return new Leaf(PROMISE, promise, promise instanceof Promise ? subscribe(promise) : null) as Leaf<unknown>;
 }
 
-/** Starts work that takes a signal, and aborts the signal when the wait is cancelled. */
-class WorkOperation<T> extends Leaf<T> {
-  /** @internal */ declare work: (signal: AbortSignal) => T | PromiseLike<T>;
-  /** @internal Of this performance; null when there is none, so that an earlier one has no effect. */
-  declare controller: AbortController | null;
+type Work<T> = (signal: AbortSignal) => T | PromiseLike<T>;
 
-  constructor(work: (signal: AbortSignal) => T | PromiseLike<T>) {
-    super();
-    this.work = work;
-    this.controller = null;
-  }
+/** Starts work that takes a signal; the item is the controller of this performance, null when there is none. */
+const WORK = kind<unknown, Work<unknown>, AbortController | null>({
+  poll: () => false,
 
-  poll(): boolean {
-    return false;
-  }
-
-  arm(): void {
+  arm(operation) {
     const controller = new AbortController();
-    this.controller = controller;
+    operation.item = controller;
     const settle = (settled: () => void): void => {
-      if (this.controller !== controller) return;
-      this.controller = null;
+      if (operation.item !== controller) return;
+      operation.item = null;
       settled();
     };
-    new Promise<T>((resolve) => resolve(this.work(controller.signal))).then(
-      (value) => settle(() => this.fire(value)),
-      (error: unknown) => settle(() => this.fail(error)),
+    new Promise<unknown>((resolve) => resolve(operation.target(controller.signal))).then(
+      (value) => settle(() => operation.fire(value)),
+      (error: unknown) => settle(() => operation.fail(error)),
     );
-  }
+  },
 
-  disarm(): void {
-    const { controller } = this;
-    this.controller = null;
+  disarm(operation) {
+    const controller = operation.item;
+    operation.item = null;
     controller?.abort();
-  }
+  },
 
-  override enlist(): boolean {
-    return false;
-  }
-
-  describe(): string {
-    return this.work.name === '' ? 'waiting for a promise' : `waiting for the promise of ${this.work.name}`;
-  }
-}
+  enlist: () => false,
+  describe: ({ target }) =>
+    target.name === '' ? 'waiting for a promise' : `waiting for the promise of ${target.name}`,
+});
 
 /**
  * Waits for a promise, or for a function that gives one and takes an `AbortSignal`. The function is called when
@@ -148,9 +118,10 @@ class WorkOperation<T> extends Leaf<T> {
 export function wait<T>(
   source: PromiseLike<T> | ((signal: AbortSignal) => T | PromiseLike<T>),
 ): Operation<T> {
-  if (typeof source === 'function') return new WorkOperation(source);
+  if (typeof source === 'function')
+    return new Leaf(WORK, source as Work<unknown>, null) as Operation<unknown> as Operation<T>;
   if (typeof (source as PromiseLike<T> | null | undefined)?.then === 'function') {
-    return new PromiseOperation(source);
+    return promised(source) as Operation<unknown> as Operation<T>;
   }
   throw new TypeError(`wait expects a promise, or a function that gives one, got ${inWords(source)}`);
 }

@@ -8,6 +8,7 @@ import { core } from './core.ts';
 import { Coroutine } from './coroutine.ts';
 import { inWords } from './errors.ts';
 import { observe } from './join.ts';
+import { kind } from './kind.ts';
 import { type Body, FAILED, FIRED, IDLE, Leaf, type Operation, SUSPENDED } from './operation.ts';
 import { roots } from './registry.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -52,18 +53,19 @@ export function beginYielded(
 ): IteratorResult<unknown, unknown> {
   const operation = toOperation(coroutine, value);
   coroutine.bare = operation;
-  if (!(coroutine instanceof CoCoroutine) || operation instanceof Given) return stepYielded(coroutine);
-  let given: Given;
+  if (!(coroutine instanceof CoCoroutine) || operation.kind === (GIVEN as unknown))
+    return stepYielded(coroutine);
+  let outcome: Leaf<unknown>;
   try {
     const result = operation.next();
     if (result === SUSPENDED) return result;
-    given = new Given(FIRED, result.value);
+    outcome = given(FIRED, result.value);
   } catch (error) {
-    given = new Given(FAILED, error);
+    outcome = given(FAILED, error);
   }
   // An operation that was ready; but whoever called `co` is to go on first. Not armed, so it is queued.
-  coroutine.bare = given;
-  core.last = given;
+  coroutine.bare = outcome;
+  core.last = outcome;
   return SUSPENDED;
 }
 
@@ -86,7 +88,7 @@ function toOperation(coroutine: Coroutine<unknown>, value: unknown): Leaf<unknow
   if (value instanceof Leaf) return value;
   if (value instanceof Coroutine) return value.join() as Leaf<unknown>;
   // The operation throws, but the work must not have begun.
-  if (coroutine.scope.isCancelled) return new Given(IDLE, undefined);
+  if (coroutine.scope.isCancelled) return given(IDLE, undefined);
   const children: Coroutine<unknown>[] = [];
   let promise: unknown;
   try {
@@ -94,12 +96,12 @@ function toOperation(coroutine: Coroutine<unknown>, value: unknown): Leaf<unknow
   } catch (error) {
     promise = Promise.reject(error);
   }
-  if (promise instanceof Promise) return new YieldOperation(promise, value, coroutine, children);
+  if (promise instanceof Promise) return settling(promise, new Yielded(value, coroutine, children));
   if (isAsyncGenerator(coroutine.generator)) {
     // It would answer an error with the next promise, for ever.
     throw new TypeError(`${coroutine.name} runs an async generator, which is none of a coroutine's`);
   }
-  return new Given(
+  return given(
     IDLE,
     new TypeError(
       `cannot wait for ${inWords(value)}: a bare yield takes a promise, thunk, generator, array or object; ` +
@@ -160,66 +162,62 @@ function fromThunk(self: unknown, thunk: Thunk): Promise<unknown> {
   });
 }
 
+/** What was yielded, and what has become of it. */
+class Yielded {
+  readonly value: unknown;
+  readonly coroutine: Coroutine<unknown>;
+  readonly children: Coroutine<unknown>[];
+  isSettled = false;
+  hasFailed = false;
+  outcome: unknown = undefined;
+
+  constructor(value: unknown, coroutine: Coroutine<unknown>, children: Coroutine<unknown>[]) {
+    this.value = value;
+    this.coroutine = coroutine;
+    this.children = children;
+  }
+}
+
 /**
  * Waits for the promise of what was yielded. Not a `PromiseOperation`, which finds the one subscription of a
  * promise: that is worth its price where one promise is waited for many times, as in a `select`.
  */
-class YieldOperation extends Leaf<unknown> {
-  declare yielded: unknown;
-  declare coroutine: Coroutine<unknown>;
-  declare children: Coroutine<unknown>[];
-  declare isSettled: boolean;
-  declare hasFailed: boolean;
-  declare outcome: unknown;
-
-  constructor(
-    promise: Promise<unknown>,
-    yielded: unknown,
-    coroutine: Coroutine<unknown>,
-    children: Coroutine<unknown>[],
-  ) {
-    super();
-    this.yielded = yielded;
-    this.coroutine = coroutine;
-    this.children = children;
-    this.isSettled = false;
-    this.hasFailed = false;
-    this.outcome = undefined;
-    promise.then(
-      (value) => settle(this, value, false),
-      (error: unknown) => settle(this, error, true),
-    );
-  }
-
-  poll(): boolean {
-    if (!this.isSettled) return false;
-    if (this.hasFailed) {
-      if (this.coroutine instanceof CoCoroutine && !this.coroutine.scope.isCancelled) letGo(this.children);
-      throw this.outcome;
+const YIELD = kind<unknown, Yielded>({
+  poll(operation) {
+    const { isSettled, hasFailed, outcome, coroutine, children } = operation.target;
+    if (!isSettled) return false;
+    if (hasFailed) {
+      if (coroutine instanceof CoCoroutine && !coroutine.scope.isCancelled) letGo(children);
+      throw outcome;
     }
-    this.value = this.outcome;
+    operation.value = outcome;
     return true;
-  }
-
-  arm(): void {}
-  disarm(): void {}
-
-  describe(): string {
-    const { yielded, children } = this;
-    if (isGenerator(yielded) || isGeneratorFunction(yielded)) return `joining ${children[0]!.name}`;
-    if (isPromise(yielded)) return 'waiting for a promise';
-    if (typeof yielded === 'function') {
-      return yielded.name === '' ? 'suspended' : `suspended in ${yielded.name}`;
+  },
+  arm: () => {},
+  disarm: () => {},
+  describe({ target: { value, children } }) {
+    if (isGenerator(value) || isGeneratorFunction(value)) return `joining ${children[0]!.name}`;
+    if (isPromise(value)) return 'waiting for a promise';
+    if (typeof value === 'function') {
+      return value.name === '' ? 'waiting for a callback' : `suspended in ${value.name}`;
     }
-    return `waiting for ${Object.keys(yielded as object).length} yielded values`;
-  }
-}
+    return `waiting for ${Object.keys(value as object).length} yielded values`;
+  },
+});
 
-function settle(operation: YieldOperation, outcome: unknown, hasFailed: boolean): void {
-  operation.isSettled = true;
-  operation.hasFailed = hasFailed;
-  operation.outcome = outcome;
-  operation.notify();
+function settling(promise: Promise<unknown>, yielded: Yielded): Leaf<unknown> {
+  const operation = new Leaf(YIELD, yielded, undefined);
+  const settle = (outcome: unknown, hasFailed: boolean): void => {
+    yielded.isSettled = true;
+    yielded.hasFailed = hasFailed;
+    yielded.outcome = outcome;
+    operation.notify();
+  };
+  promise.then(
+    (value) => settle(value, false),
+    (error: unknown) => settle(error, true),
+  );
+  return operation as Leaf<unknown>;
 }
 
 /** Makes roots of those that still run: the coroutine no longer waits for them, nor does its end cancel them. */
@@ -235,23 +233,20 @@ function letGo(children: Coroutine<unknown>[]): void {
 }
 
 /** A result or an error that is there already; in the state IDLE it is an error, thrown when performed. */
-class Given extends Leaf<unknown> {
-  constructor(state: number, value: unknown) {
-    super();
-    this.state = state;
-    this.value = value;
-  }
+const GIVEN = kind<unknown>({
+  poll(operation) {
+    throw operation.value;
+  },
+  arm: () => {},
+  disarm: () => {},
+  describe: () => 'about to go on',
+});
 
-  poll(): boolean {
-    throw this.value;
-  }
-
-  arm(): void {}
-  disarm(): void {}
-
-  describe(): string {
-    return 'about to go on';
-  }
+function given(state: number, value: unknown): Leaf<unknown> {
+  const operation = new Leaf(GIVEN, undefined, undefined);
+  operation.state = state;
+  operation.value = value;
+  return operation as Leaf<unknown>;
 }
 
 function isPromise(value: unknown): value is PromiseLike<unknown> {

@@ -13,35 +13,35 @@ import {
   spawn,
   suspend,
 } from '../../scheduler/index.ts';
+import { kind } from '../../scheduler/kind.ts';
 import { Leaf } from '../../scheduler/operation.ts';
 import { stackOf } from '../../scheduler/probe.ts';
 import { forever, rejectionOf, thrownBy, virtually } from './virtual.ts';
 
 type Resume<T> = (error?: unknown, value?: T) => void;
 
-/** A leaf with the least there is, which is ready when its box is full. */
-class Take extends Leaf<number> {
-  box: number[] = [];
-  log: string[] = [];
-  poll(): boolean {
-    if (this.box.length === 0) return false;
-    this.value = this.box.shift();
-    return true;
-  }
-  arm(): void {
-    this.log.push('arm');
-  }
-  disarm(): void {
-    this.log.push('disarm');
-  }
-  describe(): string {
-    return 'taking from a box';
-  }
+/** Taking from it is an operation with the least there is, which is ready when there are values. */
+class Box {
+  values: number[] = [];
+  calls: string[] = [];
+  take = new Leaf<number, Box, undefined>(TAKE, this, undefined);
 }
 
+const TAKE = kind<number, Box>({
+  poll(operation) {
+    const { values } = operation.target;
+    if (values.length === 0) return false;
+    operation.value = values.shift();
+    return true;
+  },
+  arm: ({ target }) => target.calls.push('arm'),
+  disarm: ({ target }) => target.calls.push('disarm'),
+  describe: () => 'taking from a box',
+});
+
 t.test('a leaf that is ready completes without suspending', async (t) => {
-  const take = new Take();
-  take.box.push(1, 2);
+  const { take, values, calls } = new Box();
+  values.push(1, 2);
   const log: unknown[] = [];
   await virtually(function* () {
     spawn(function* () {
@@ -50,7 +50,7 @@ t.test('a leaf that is ready completes without suspending', async (t) => {
     log.push(yield* take, yield* take);
   });
   t.strictSame(log, [1, 2, 'other']);
-  t.strictSame(take.log, []);
+  t.strictSame(calls, []);
 });
 
 t.test('an operation may be performed again after it has finished or failed', async (t) => {
@@ -73,14 +73,14 @@ t.test('an operation may be performed again after it has finished or failed', as
 });
 
 t.test('an operation may be performed again after it was cancelled', async (t) => {
-  const take = new Take();
+  const { take, values, calls } = new Box();
   await virtually(function* () {
     const child = spawn(() => take);
     yield* pause();
     child.cancel();
-    t.strictSame(take.log, ['arm', 'disarm']);
+    t.strictSame(calls, ['arm', 'disarm']);
     yield* pause();
-    take.box.push(7);
+    values.push(7);
     t.equal(yield* take, 7);
   });
 });
@@ -107,7 +107,7 @@ t.test('performing an armed operation is a BusyError, and the first one is not d
 });
 
 t.test('one that was notified for nothing waits on, and is cut off by a cancellation', async (t) => {
-  const take = new Take();
+  const { take, values, calls } = new Box();
   await virtually(function* () {
     const child = spawn(() => take);
     yield* pause();
@@ -115,13 +115,13 @@ t.test('one that was notified for nothing waits on, and is cut off by a cancella
     t.equal(child.state, 'ready');
     yield* pause();
     t.equal(child.state, 'suspended');
-    t.strictSame(take.log, ['arm', 'arm']);
+    t.strictSame(calls, ['arm', 'arm']);
     take.notify();
     child.cancel();
     yield* pause();
     t.equal(child.state, 'cancelled');
     take.fire(1);
-    take.box.push(2);
+    values.push(2);
     t.equal(yield* take, 2, 'what fires unarmed is without effect');
   });
 });
@@ -150,29 +150,29 @@ t.test('[...operation] does not loop when the coroutine should give way', async 
 
 t.test('throw and return disarm', (t) => {
   const failure = new Error('thrown in');
-  const take = new Take();
+  const { take, calls } = new Box();
   take.next();
   t.equal(
     thrownBy(() => take.throw(failure)),
     failure,
   );
-  t.strictSame(take.log, ['arm', 'disarm']);
+  t.strictSame(calls, ['arm', 'disarm']);
   take.next();
   t.strictSame(take.return(3), { done: true, value: 3 });
-  t.strictSame(take.log, ['arm', 'disarm', 'arm', 'disarm']);
+  t.strictSame(calls, ['arm', 'disarm', 'arm', 'disarm']);
   t.strictSame(take.return(4), { done: true, value: 4 });
-  t.equal(take.log.length, 4, 'only once');
+  t.equal(calls.length, 4, 'only once');
   t.end();
 });
 
 t.test('generator.return on a suspended generator disarms its leaf', (t) => {
-  const take = new Take();
+  const { take, calls } = new Box();
   const generator = (function* (): Co<number> {
     return yield* take;
   })();
   t.equal(generator.next().done, false);
   generator.return(0);
-  t.strictSame(take.log, ['arm', 'disarm']);
+  t.strictSame(calls, ['arm', 'disarm']);
   t.end();
 });
 
@@ -440,17 +440,20 @@ t.test('S6 the thunk of a wait that has ended calls back all the same', async (t
 
 t.test('an operation that throws when polled or armed throws at its place', async (t) => {
   const failure = new Error('poll');
-  class Broken extends Take {
-    override poll(): boolean {
+  const BREAK = kind<void>({
+    poll() {
       throw failure;
-    }
-  }
+    },
+    arm: () => {},
+    disarm: () => {},
+    describe: () => 'breaking',
+  });
   let child: Coroutine<unknown> | undefined;
   const error = await rejectionOf(
     run(function* () {
       child = current();
       try {
-        yield* new Broken();
+        yield* new Leaf(BREAK, undefined, undefined);
       } catch (thrown) {
         t.equal(thrown, failure);
         throw thrown;

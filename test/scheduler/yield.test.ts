@@ -9,6 +9,7 @@ import {
   spawn,
   suspend,
 } from '../../scheduler/index.ts';
+import { kind } from '../../scheduler/kind.ts';
 import { Leaf } from '../../scheduler/operation.ts';
 import { forever, virtually } from './virtual.ts';
 
@@ -323,22 +324,20 @@ t.test('S6 a promise that is yielded is never an unhandled rejection, though one
 
 t.test('a bare yield waits in the order of the ready queue', async (t) => {
   const log: string[] = [];
-  class Ready extends Leaf<string> {
-    poll(): boolean {
-      this.value = 'value';
+  const READY = kind<string>({
+    poll(operation) {
+      operation.value = 'value';
       return true;
-    }
-    arm(): void {}
-    disarm(): void {}
-    describe(): string {
-      return 'ready';
-    }
-  }
+    },
+    arm: () => {},
+    disarm: () => {},
+    describe: () => 'ready',
+  });
   await virtually(function* () {
     spawn(function* () {
       log.push('other');
     });
-    log.push(yield new Ready());
+    log.push(yield new Leaf(READY, undefined, undefined));
     yield pause();
     log.push('after a pause');
   });

@@ -1,0 +1,50 @@
+// How a coroutine ends: its outcome goes to those who join it, its error to its parent, and with it each
+// ancestor ends that waited only for this. A loop: coroutines may be nested deeper than the thread's stack.
+
+import { core } from './core.ts';
+import type { Coroutine } from './coroutine.ts';
+import type { InnerScope } from './inner-scope.ts';
+import { roots } from './registry.ts';
+import { ENDED } from './scope.ts';
+
+/** Ends a coroutine that has no more children, and then each ancestor that waited only for this. */
+export function conclude(coroutine: Coroutine<unknown>): void {
+  let ended = coroutine;
+  for (;;) {
+    let failed = ended.errors !== null;
+    ended.state = failed ? 'failed' : ended.cutOff ? 'cancelled' : 'done';
+    const onError = ended.extras?.onError;
+    if (failed && onError !== undefined) failed = !isHandled(ended, onError);
+    while (ended.joiners !== null && ended.joiners.first !== null) ended.joiners.shift()!.notify();
+    const { parent } = ended;
+    if (parent === null) {
+      roots.delete(ended);
+      return;
+    }
+    if (!parent.childEnded(ended, failed, failed ? ended.error() : undefined)) return;
+    if (parent.owner !== parent) {
+      (parent as InnerScope).drain?.notify();
+      return;
+    }
+    ended = parent as Coroutine<unknown>;
+  }
+}
+
+/** Ends a coroutine that cannot be ended otherwise, and leaves its children where they are. */
+export function abandon(coroutine: Coroutine<unknown>, error: unknown): void {
+  coroutine.errors = [error];
+  coroutine.phase = ENDED;
+  conclude(coroutine);
+}
+
+/** Gives the error to `onError`; one that is thrown there takes its place (C2a). */
+function isHandled(coroutine: Coroutine<unknown>, onError: (error: unknown) => void): boolean {
+  core.current = null;
+  try {
+    onError(coroutine.error());
+    return true;
+  } catch (error) {
+    coroutine.errors = [error];
+    return false;
+  }
+}
