@@ -82,6 +82,8 @@ export function inWords(value: unknown): string {
       break;
   }
   if (Array.isArray(value)) return 'an array';
+  if (Object.prototype.toString.call(value) === '[object Generator]') return 'a generator';
+  if ('kind' in value && 'next' in value) return 'an operation';
   const name: unknown = (value as object).constructor?.name;
   return typeof name === 'string' && name !== 'Object' && name !== ''
     ? `an instance of ${name}`

@@ -30,7 +30,7 @@ export function currentScheduler(): Scheduler {
  * });
  * ```
  */
-export function run<T>(body: Body<T>, options?: RunOptions): Promise<T> {
+export function run<T>(body: Body<T>, options?: RunOptions): Promise<Awaited<T>> {
   return currentScheduler().run(body, options);
 }
 

@@ -114,13 +114,16 @@ export class Scheduler {
 
   constructor(options: SchedulerOptions = {}) {
     this.clock = options.clock ?? new RealClock();
-    this.random = new Random(options.seed);
-    this.#holdLimit = options.holdLimit ?? (process.env['NODE_ENV'] === 'production' ? Infinity : 100);
+    const { holdLimit, seed } = options;
+    if (holdLimit !== undefined && !(holdLimit >= 0)) throw badOption('holdLimit', 'milliseconds', holdLimit);
+    if (seed !== undefined && !Number.isFinite(seed)) throw badOption('seed', 'a number', seed);
+    this.#holdLimit = holdLimit ?? (process.env['NODE_ENV'] === 'production' ? Infinity : 100);
+    this.random = new Random(seed);
     this.timers = new Timers(this.clock, () => this.#schedule());
   }
 
   /** Runs a body as the root of a tree of coroutines of this scheduler; see the function `run`. */
-  run<T>(body: Body<T>, options: RunOptions = {}): Promise<T> {
+  run<T>(body: Body<T>, options: RunOptions = {}): Promise<Awaited<T>> {
     const { signal, name, asyncContext } = options;
     if (signal?.aborted) return Promise.reject(new CancelledError(signal.reason));
     return new Promise((resolve, reject) => {
@@ -131,7 +134,7 @@ export class Scheduler {
       const end = (): void => signal?.removeEventListener('abort', onAbort);
       observe(
         root,
-        (value) => (end(), resolve(value)),
+        (value) => (end(), resolve(value as Awaited<T>)),
         (error) => (end(), reject(error as Error)),
       );
     });
@@ -271,6 +274,10 @@ export class Scheduler {
 /** Has a coroutine, and what it spawns, run in the context of AsyncLocalStorage that is current now. */
 export function keepContext(coroutine: Coroutine<unknown>): void {
   (coroutine.extras ??= new Extras()).context = captureContext();
+}
+
+function badOption(name: string, expected: string, value: unknown): TypeError {
+  return new TypeError(`Scheduler expects ${expected} as its ${name}, got ${inWords(value)}`);
 }
 
 function enroll(root: Coroutine<unknown>): void {

@@ -1,9 +1,11 @@
 // Waiting for promises. A promise cannot be unsubscribed from, so each is subscribed to once, however
 // often it is waited for: else a `select` in a loop over one long promise would grow for ever (H4).
 
-import { inWords } from './errors.ts';
+import { core } from './core.ts';
+import { CancelledError, inWords } from './errors.ts';
 import { kind } from './kind.ts';
 import { Leaf, type Operation } from './operation.ts';
+import type { Scope } from './scope.ts';
 import { WaitQueue } from './wait-queue.ts';
 
 /** The one subscription to a promise: its outcome, or those who wait for it. */
@@ -68,28 +70,38 @@ export function promised(promise: PromiseLike<unknown>): Leaf<unknown> {
 
 type Work<T> = (signal: AbortSignal) => T | PromiseLike<T>;
 
-/** Starts work that takes a signal; the item is the controller of this performance, null when there is none. */
-const WORK = kind<unknown, Work<unknown>, AbortController | null>({
+/** One performance of work. */
+interface Job {
+  readonly controller: AbortController;
+  /** Where it was begun, to say why it is aborted. */
+  readonly scope: Scope | undefined;
+}
+
+/** Starts work that takes a signal; an earlier performance is without effect. */
+const WORK = kind<unknown, Work<unknown>, Job | null>({
   poll: () => false,
 
   arm(operation) {
-    const controller = new AbortController();
-    operation.item = controller;
+    const job: Job = { controller: new AbortController(), scope: core.current?.scope };
+    operation.item = job;
     const settle = (settled: () => void): void => {
-      if (operation.item !== controller) return;
+      if (operation.item !== job) return;
       operation.item = null;
       settled();
     };
-    new Promise<unknown>((resolve) => resolve(operation.target(controller.signal))).then(
+    new Promise<unknown>((resolve) => resolve(operation.target(job.controller.signal))).then(
       (value) => settle(() => operation.fire(value)),
       (error: unknown) => settle(() => operation.fail(error)),
     );
   },
 
   disarm(operation) {
-    const controller = operation.item;
+    const job = operation.item;
     operation.item = null;
-    controller?.abort();
+    if (job === null) return;
+    const { controller, scope } = job;
+    // One that has lost in a `select` was not cancelled: then the reason is Node's own.
+    controller.abort(scope?.isCancelled === true ? new CancelledError(scope.reason) : undefined);
   },
 
   enlist: () => false,
@@ -99,7 +111,7 @@ const WORK = kind<unknown, Work<unknown>, AbortController | null>({
 
 /**
  * Waits for a promise, or for a function that gives one and takes an `AbortSignal`. The function is called when
- * the operation is performed; when the wait is cancelled the signal aborts. A promise by itself cannot be
+ * the operation is performed; when the wait is cancelled the signal aborts, with the CancelledError. A promise by itself cannot be
  * stopped: it goes on, and what becomes of it is no longer heard.
  *
  * @throws what the promise is rejected with, or the function throws; TypeError if it is given neither
