@@ -246,6 +246,6 @@ const ACCEPT = kind<Connection, Acceptor, Scheduler>({
   arm: (operation) => operation.target.addWaiter(operation),
   disarm: (operation) => operation.target.removeWaiter(operation),
   // A connection that arrived and will not be taken must not stay open.
-  discard: ({ value }) => (value as Connection).reset(),
+  discard: (_, conn) => conn.reset(),
   describe: ({ target }) => `accepting on ${target.address}`,
 });

@@ -115,7 +115,7 @@ const DIAL = kind<Connection, Connector, End | null>({
   },
   enlist: () => false,
   // A connection that arrived and will not be taken must not stay open.
-  discard: ({ value }) => (value as Connection).reset(),
+  discard: (_, conn) => conn.reset(),
   raise: ({ target }, cause) => target.explain(cause as Error | null),
   describe: ({ target }) => `dialling ${target.address}`,
 });

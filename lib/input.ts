@@ -4,10 +4,11 @@
 
 import { BusyError } from '../scheduler/errors.ts';
 import { kind } from '../scheduler/kind.ts';
+import { atLeaf } from '../scheduler/at-leaf.ts';
 import { IDLE, Leaf, NEW } from '../scheduler/operation.ts';
 import type { Address } from './address.ts';
 import type { IdleTimer } from './idle.ts';
-import { atLeaf, checkCallback, guarded, ioError } from './io-error.ts';
+import { checkCallback, guarded, ioError } from './io-error.ts';
 import type { Socket } from './reactor/contract.ts';
 
 /** Whoever waits for the connection to be readable: an operation or a `recv`. */

@@ -1,9 +1,8 @@
 // Errors of the network as users meet them: with the stack of the coroutine that was waiting, and with
 // what the system said (N11). And the way out for callbacks that throw (N12).
 
-import { core } from '../scheduler/core.ts';
 import { inWords } from '../scheduler/errors.ts';
-import { Leaf } from '../scheduler/operation.ts';
+import { atLeaf } from '../scheduler/at-leaf.ts';
 import type { Address } from './address.ts';
 
 /** An error that names who was spoken to, made where the coroutine waits, from what the system said. */
@@ -19,15 +18,6 @@ export function ioError(cause: Error, action: string, address: Address): NodeJS.
     syscall === undefined ? {} : { syscall },
     address.path === '' ? { address: address.host, port: address.port } : { address: address.path },
   );
-}
-
-/** Ten frames are few: they should be the user's, from the line that waited, not ours. */
-export function atLeaf<E extends Error>(error: E): E {
-  if (core.current === null) return error;
-  Error.captureStackTrace(error, Leaf.prototype.next);
-  // Made outside of a leaf, as for the callback of `send` in a coroutine: then all frames are the user's.
-  if (!error.stack?.includes('\n    at ')) Error.captureStackTrace(error, atLeaf);
-  return error;
 }
 
 /** Calls a user's callback; what it throws is uncaught, and disturbs nobody else. */

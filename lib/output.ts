@@ -8,9 +8,10 @@
 //               └─► hand over ──► little enough waiting? ── no ─► join #drains until `sent` has come far enough
 
 import { ClosedError } from '../scheduler/errors.ts';
+import { atLeaf } from '../scheduler/at-leaf.ts';
 import { WaitQueue } from '../scheduler/wait-queue.ts';
 import type { Address } from './address.ts';
-import { atLeaf, guarded, ioError } from './io-error.ts';
+import { guarded, ioError } from './io-error.ts';
 import type { Socket } from './reactor/contract.ts';
 import type { DrainOperation } from './write.ts';
 

@@ -7,9 +7,10 @@
 //                 ├── room in the buffer? ─► store
 //                 └── else join the senders, suspend
 
+import { atLeaf } from './at-leaf.ts';
 import { ClosedError, inWords } from './errors.ts';
 import { kind } from './kind.ts';
-import { atLeaf, Leaf, type Operation } from './operation.ts';
+import { Leaf, type Operation } from './operation.ts';
 import { Ring } from './ring.ts';
 import { WaitQueue } from './wait-queue.ts';
 

@@ -75,8 +75,8 @@ export interface Wrapped<F extends Iterates> {
  *
  * In three things it differs. Coroutines that become ready in the same turn of the event loop may go on in
  * another order. A promise that is none of JavaScript's own settles but once, and is waited for also as a
- * member of an object; an error of its `then` is thrown at the yield. And what cannot be yielded for ever
- * gives way to others, where `co` overflows the stack.
+ * member of an object; an error of its `then` is thrown at the yield. And yielding again and
+ * again what cannot be yielded gives way to others, where `co` overflows the stack.
  *
  * @param fn a generator function, a generator, or a function that returns one; anything else is the result
  * @param args what the function is called with

@@ -3,7 +3,7 @@
 // returned stands, an error thrown in cleanup replaces it, and a cancellation from outside passes.
 
 import { CancelledError, inWords, TimeoutError } from './errors.ts';
-import type { Body, Co } from './operation.ts';
+import type { Co, Operation } from './operation.ts';
 import { type Limit, within } from './inner-scope.ts';
 import type { Scope } from './scope.ts';
 import { Timer } from './timers.ts';
@@ -11,7 +11,7 @@ import { Timer } from './timers.ts';
 /**
  * Runs a body in a scope that is cancelled after `ms` milliseconds. Zero or less is a deadline that has
  * passed: the first operation throws. `Infinity` is none. In cleanup, the `cause` of the CancelledError
- * is the TimeoutError.
+ * is the TimeoutError. The body is given its scope, whose `signal` aborts with it.
  *
  * @returns what the body returns
  * @throws TimeoutError if the deadline cut the body off; what the body throws; TypeError if `ms` is not a
@@ -30,7 +30,7 @@ import { Timer } from './timers.ts';
  * });
  * ```
  */
-export function timeout<T>(ms: number, body: Body<T>): Co<T> {
+export function timeout<T>(ms: number, body: (scope: Scope) => Co<T> | Operation<T>): Co<T> {
   return within('timeout', false, new Deadline(ms, 'timeout'), body);
 }
 
@@ -64,7 +64,7 @@ export interface ShieldOptions {
  * });
  * ```
  */
-export function shield<T>(body: Body<T>, options: ShieldOptions = {}): Co<T> {
+export function shield<T>(body: (scope: Scope) => Co<T> | Operation<T>, options: ShieldOptions = {}): Co<T> {
   const { timeout: ms } = options;
   return within('shield', true, ms === undefined ? null : new Deadline(ms, 'shield'), body);
 }

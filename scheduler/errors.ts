@@ -83,7 +83,7 @@ export function inWords(value: unknown): string {
   }
   if (Array.isArray(value)) return 'an array';
   if (Object.prototype.toString.call(value) === '[object Generator]') return 'a generator';
-  if ('kind' in value && 'next' in value) return 'an operation';
+  if ('kind' in (value as object) && 'next' in (value as object)) return 'an operation';
   const name: unknown = (value as object).constructor?.name;
   return typeof name === 'string' && name !== 'Object' && name !== ''
     ? `an instance of ${name}`

@@ -70,5 +70,7 @@ export function watchProcess(): void {
   if (isWatching) return;
   isWatching = true;
   process.on('beforeExit', onBeforeExit);
-  if (process.env['SKEIN_DUMP'] === '1') process.on('SIGUSR2', () => process.stderr.write(formatDump()));
 }
+
+// At once, not with the first coroutine: until somebody listens, the signal ends the process.
+if (process.env['SKEIN_DUMP'] === '1') process.on('SIGUSR2', () => process.stderr.write(formatDump()));

@@ -33,7 +33,8 @@ export { rateLimit, type RateLimiter, type RateLimitOptions } from './rate-limit
 export { retry, type RetryPolicy } from './retry.ts';
 export { current, run, spawn } from './run.ts';
 export { RwLock } from './rw-lock.ts';
-export { type RunOptions, Scheduler, type SchedulerOptions } from './scheduler.ts';
+export type { RunOptions, SchedulerOptions } from './options.ts';
+export { Scheduler } from './scheduler.ts';
 export { scope } from './inner-scope.ts';
 export { Scope } from './scope.ts';
 export { select, type Selected, trySelect } from './select.ts';

@@ -3,7 +3,8 @@
 import { core } from './core.ts';
 import type { Coroutine, SpawnOptions } from './coroutine.ts';
 import type { Body } from './operation.ts';
-import { type RunOptions, Scheduler } from './scheduler.ts';
+import type { RunOptions } from './options.ts';
+import { Scheduler } from './scheduler.ts';
 
 /** The scheduler of whoever does not bring one. */
 const defaultScheduler = new Scheduler();

@@ -13,6 +13,7 @@ import { ARMED, type Body, type Co, type Operation, SUSPENDED } from './operatio
 import { Random } from './random.ts';
 import { conclude } from './ending.ts';
 import { watchProcess } from './exit.ts';
+import { checkSchedulerOptions, type RunOptions, type SchedulerOptions } from './options.ts';
 import { roots } from './registry.ts';
 import { Extras, type Scope } from './scope.ts';
 import { Timers } from './timers.ts';
@@ -32,36 +33,6 @@ const DEEP = 64;
 
 /** A promise's continuation is the cheapest microtask there is. */
 const settled = Promise.resolve();
-
-/** How to run a body; all are optional. */
-export interface RunOptions {
-  /**
-   * Cancels the coroutine and all its children when it aborts; its reason becomes the error's `cause`.
-   * The body is not started if it has aborted before.
-   */
-  signal?: AbortSignal | undefined;
-  /** The name in dumps and messages. */
-  name?: string | undefined;
-  /**
-   * Keeps the contexts of `AsyncLocalStorage`: every coroutine runs in the one in which it was spawned. By
-   * default coroutines run in none, since it costs 40 ns a spawn and 5 ns a resume.
-   */
-  asyncContext?: boolean | undefined;
-}
-
-/** How to make a scheduler; all are optional. */
-export interface SchedulerOptions {
-  /** The time by which timers run; by default the system's. */
-  clock?: Clock | undefined;
-  /** Where the random numbers begin, such as those of `select`: the same seed, the same choices. */
-  seed?: number | undefined;
-  /**
-   * A coroutine that holds the thread for more milliseconds is named in a process warning, as others
-   * cannot run meanwhile. By default 100, and `Infinity`, which is never, if NODE_ENV is `production`:
-   * it costs a reading of the clock per resume.
-   */
-  holdLimit?: number | undefined;
-}
 
 /**
  * A world of its own: coroutines, timers and a clock. `run` and `spawn` use the default one; a test
@@ -114,9 +85,8 @@ export class Scheduler {
 
   constructor(options: SchedulerOptions = {}) {
     this.clock = options.clock ?? new RealClock();
+    checkSchedulerOptions(options);
     const { holdLimit, seed } = options;
-    if (holdLimit !== undefined && !(holdLimit >= 0)) throw badOption('holdLimit', 'milliseconds', holdLimit);
-    if (seed !== undefined && !Number.isFinite(seed)) throw badOption('seed', 'a number', seed);
     this.#holdLimit = holdLimit ?? (process.env['NODE_ENV'] === 'production' ? Infinity : 100);
     this.random = new Random(seed);
     this.timers = new Timers(this.clock, () => this.#schedule());
@@ -276,10 +246,6 @@ export function keepContext(coroutine: Coroutine<unknown>): void {
   (coroutine.extras ??= new Extras()).context = captureContext();
 }
 
-function badOption(name: string, expected: string, value: unknown): TypeError {
-  return new TypeError(`Scheduler expects ${expected} as its ${name}, got ${inWords(value)}`);
-}
-
 function enroll(root: Coroutine<unknown>): void {
   roots.add(root);
   watchProcess();
@@ -300,6 +266,11 @@ function start<T>(coroutine: Coroutine<T>): Co<T> | Operation<T> {
 function warnOfHold(coroutine: Coroutine<unknown>, held: number): void {
   process.emitWarning(
     `the coroutine ${coroutine.name} held the thread for ${held.toFixed()} ms; nothing else could run`,
-    { code: 'SKEIN_HELD', detail: 'Let others run with pause(), or do the work in a worker thread.' },
+    {
+      code: 'SKEIN_HELD',
+      detail:
+        'Let others run with pause(), or do the work in a worker thread. ' +
+        'If it did no such work, the machine was too busy to run this process.',
+    },
   );
 }

@@ -16,6 +16,9 @@ const OPEN = 0;
 const DRAINING = 1;
 export const ENDED = 2;
 
+/** The mark of a scope that has only daemons left: they are cancelled, and it is not. */
+const OVER = { reason: undefined };
+
 /** @internal What few scopes have; made when the first of it is needed, so that the others do not bear the fields. */
 export class Extras {
   /** The name that was given. */
@@ -98,7 +101,7 @@ export class Scope {
 
   /** Whether this scope was cancelled, by itself or from outside: operations in it throw. */
   get cancelled(): boolean {
-    return this.cancellation !== null;
+    return this.cancellation !== null && this.cancellation !== OVER;
   }
 
   /**
@@ -108,7 +111,7 @@ export class Scope {
   get signal(): AbortSignal {
     const extras = (this.extras ??= new Extras());
     extras.controller ??= new AbortController();
-    if (this.isCancelled) extras.controller.abort(new CancelledError(this.reason));
+    if (this.cancelled) extras.controller.abort(new CancelledError(this.reason));
     return extras.controller.signal;
   }
 
@@ -147,7 +150,7 @@ export class Scope {
 
   /** @internal */
   adopt(child: Scope): void {
-    child.cancellation = this.cancellation;
+    child.cancellation = this.cancellation === OVER ? { reason: undefined } : this.cancellation;
     child.before = this.lastChild;
     if (this.lastChild === null) this.firstChild = child;
     else this.lastChild.after = child;
@@ -217,7 +220,10 @@ export class Scope {
     if (this.live > 0) return false;
     // Those that are left are daemons.
     if (this.firstChild !== null) {
-      for (const hit of markTree(this, undefined)) if (hit !== this) hit.enforce();
+      if (this.isCancelled) return false;
+      const hits = markTree(this, undefined);
+      this.cancellation = OVER;
+      for (const hit of hits) if (hit !== this) hit.enforce();
       return false;
     }
     this.phase = ENDED;

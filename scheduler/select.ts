@@ -57,7 +57,8 @@ export function select<const Cases extends Record<string, Operation<unknown>>>(
 }
 
 /**
- * Performs one of several operations if one is ready now; else gives undefined. It never suspends.
+ * Performs one of several operations if one is ready now; else gives undefined. It never suspends, and so
+ * never performs one that has to be started, such as `dial`, `write`, `suspend` or `once`.
  *
  * @throws what the operation throws; TypeError if a case is not an operation
  */
@@ -111,6 +112,9 @@ class Selection implements Waiter {
   declare broken: { readonly operation: Leaf<unknown>; readonly error: unknown } | null;
 
   constructor(cases: CaseRecord) {
+    if (typeof cases !== 'object' || cases === null) {
+      throw new TypeError(`select expects an object of operations, got ${inWords(cases)}`);
+    }
     this.leaf = new Leaf(SELECT, this, undefined);
     this.cases = cases;
     // Filled in place: the array that a loop would grow has room for seventeen.
@@ -285,6 +289,8 @@ function notACase(cases: CaseRecord, value: unknown): TypeError {
   const key = Object.keys(cases).find((one) => cases[one] === value);
   const isIterator = typeof (value as { next?: unknown } | null)?.next === 'function';
   const what = value instanceof Leaf ? 'another select' : inWords(value);
-  const hint = isIterator ? ': it has to be spawned, and its join() be the case' : '';
-  return new TypeError(`select expects an operation as the case ${key}, got ${what}${hint}`);
+  const isPromise = typeof (value as { then?: unknown } | null)?.then === 'function';
+  const spawned = isIterator ? ': it has to be spawned, and its join() be the case' : '';
+  const waited = isPromise ? ': write wait(promise)' : '';
+  return new TypeError(`select expects an operation as the case ${key}, got ${what}${spawned}${waited}`);
 }

@@ -70,8 +70,8 @@ export function sleep(ms: number): Operation<void> {
 }
 
 /**
- * A case for `select`: is ready once `ms` milliseconds have passed since it was created, and stays so. Made before a loop, it is
- * a deadline for the whole of it.
+ * A case for `select`: is ready once `ms` milliseconds have passed since it was created, and stays so. Made
+ * before a loop, it is a deadline for the whole of it.
  *
  * @throws TypeError if `ms` is not a number
  *

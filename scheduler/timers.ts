@@ -5,7 +5,7 @@
 // dead outnumber the living. The heap knows timers by their slots in a table and not themselves: so a dead
 // entry keeps nothing alive, and cleaning looks at no timer, which costs a cache miss each.
 //
-//   arm ──► fresh ◄──► fresh ── settle ──► heap (4-ary: deadline, sequence, timer) ── alarm ──► expire
+//   arm ──► fresh ◄──► fresh ── settle ──► heap (4-ary: deadline, sequence, slot) ── alarm ──► expire
 
 import type { Clock } from './clock.ts';
 import type { Leaf } from './operation.ts';

@@ -110,9 +110,9 @@ const WORK = kind<unknown, Work<unknown>, Job | null>({
 });
 
 /**
- * Waits for a promise, or for a function that gives one and takes an `AbortSignal`. The function is called when
- * the operation is performed; when the wait is cancelled the signal aborts, with the CancelledError. A promise by itself cannot be
- * stopped: it goes on, and what becomes of it is no longer heard.
+ * Waits for a promise, or for a function that gives one and takes an `AbortSignal`. The function is called
+ * when the operation is performed; when the wait is cancelled the signal aborts, with the CancelledError. A
+ * promise by itself cannot be stopped: it goes on, and what becomes of it is no longer heard.
  *
  * @throws what the promise is rejected with, or the function throws; TypeError if it is given neither
  *

@@ -179,7 +179,7 @@ class Yielded {
 }
 
 /**
- * Waits for the promise of what was yielded. Not a `PromiseOperation`, which finds the one subscription of a
+ * Waits for the promise of what was yielded. Not `promised`, which finds the one subscription of a
  * promise: that is worth its price where one promise is waited for many times, as in a `select`.
  */
 const YIELD = kind<unknown, Yielded>({
