@@ -1,0 +1,3 @@
+module skein-bench-micro
+
+go 1.19
