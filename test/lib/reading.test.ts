@@ -1,8 +1,10 @@
 import t from 'tap';
 import {
   BusyError,
+  Channel,
   type Co,
   type Connection,
+  current,
   pause,
   run,
   sleep,
@@ -111,6 +113,38 @@ t.test('a read that was created and never performed is named at the next read, o
       t.throws(() => conn.read(), { name: 'TypeError', message: /`yield\*` is missing/ });
       peer.write('x');
       t.equal(String(yield* conn.read()), 'x');
+    }),
+  ),
+);
+
+t.test('a read in a cancelled scope was performed, and so was one that gave way', (t) =>
+  run(() =>
+    withPair(function* ({ conn, peer }) {
+      const cancelled = spawn(function* () {
+        current().cancel();
+        for (let round = 0; round < 2; round++) {
+          t.equal((yield* failure(() => conn.read() as never)).code, 'ABORT_ERR');
+        }
+      });
+      yield* wait(until(() => cancelled.state === 'done'));
+      const always = new Channel<number>();
+      always.close();
+      let cutOff = 0;
+      // One of them has to give way where it reads, and is cancelled before it is its turn again.
+      for (let before = 120; before < 136; before++) {
+        const reader = spawn(function* () {
+          for (let left = before; left > 0; left--) yield* always.receive();
+          yield* conn.read();
+        });
+        yield* pause();
+        if (reader.describe() === undefined) cutOff++;
+        reader.cancel();
+        yield* pause();
+        t.equal(reader.state, 'cancelled');
+      }
+      t.ok(cutOff > 0, 'one has given way');
+      peer.write('bytes');
+      t.equal(String(yield* conn.read()), 'bytes');
     }),
   ),
 );

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { Channel, type Co, run, sleep, toAsyncIterable } from '../../scheduler/index.ts';
 import { roots } from '../../scheduler/registry.ts';
-import { thrownBy } from './virtual.ts';
+import { thrownBy } from '../support/virtual.ts';
 
 function* send(channel: Channel<number>, ...values: number[]): Co<void> {
   for (const value of values) yield* channel.send(value);

@@ -9,7 +9,7 @@ import {
   spawn,
   suspend,
 } from '../../scheduler/index.ts';
-import { forever, rejectionOf, virtually } from './virtual.ts';
+import { forever, rejectionOf, virtually } from '../support/virtual.ts';
 
 t.test('C4 cancelling disarms at once and queues the coroutine', async (t) => {
   const log: string[] = [];

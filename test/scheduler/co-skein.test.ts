@@ -17,8 +17,8 @@ import {
   spawn,
   suspend,
 } from '../../scheduler/index.ts';
-import { type Any, type Callback, caught, one, turns } from './co-programs.ts';
-import { forever, rejectionOf, virtually } from './virtual.ts';
+import { type Any, type Callback, caught, one, turns } from '../support/co-programs.ts';
+import { forever, rejectionOf, virtually } from '../support/virtual.ts';
 
 t.test('a generator of skein/co is a coroutine on the scheduler of its caller', async (t) => {
   const log: unknown[] = [];

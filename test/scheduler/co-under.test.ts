@@ -4,9 +4,9 @@ import real from 'co';
 import t from 'tap';
 import co from 'skein/co';
 import { Channel, type Co, pause, run, sleep, suspend } from '../../scheduler/index.ts';
-import { flow } from './co-flow.ts';
-import { kinds } from './co-kinds.ts';
-import { type Any, caught, inShort, one, outcome, type Program } from './co-programs.ts';
+import { flow } from '../support/co-flow.ts';
+import { kinds } from '../support/co-kinds.ts';
+import { type Any, caught, inShort, one, outcome, type Program } from '../support/co-programs.ts';
 
 /** Programs of skein's operations, that `co` runs as well. */
 const operations: Record<string, Program> = {

@@ -1,10 +1,10 @@
 import real from 'co';
 import t from 'tap';
 import ours from 'skein/co';
-import { calls } from './co-calls.ts';
-import { flow } from './co-flow.ts';
-import { kinds } from './co-kinds.ts';
-import { outcome } from './co-programs.ts';
+import { calls } from '../support/co-calls.ts';
+import { flow } from '../support/co-flow.ts';
+import { kinds } from '../support/co-kinds.ts';
+import { outcome } from '../support/co-programs.ts';
 
 const programs = { ...kinds, ...flow, ...calls };
 

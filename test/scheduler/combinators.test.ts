@@ -16,8 +16,8 @@ import {
   spawn,
   type Task,
 } from '../../scheduler/index.ts';
-import { errorOf } from './error-of.ts';
-import { forever, virtually } from './virtual.ts';
+import { errorOf } from '../support/error-of.ts';
+import { forever, virtually } from '../support/virtual.ts';
 
 function* give<T>(value: T, ms: number): Co<T> {
   yield* sleep(ms);

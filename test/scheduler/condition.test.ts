@@ -10,8 +10,8 @@ import {
   timeout,
   TimeoutError,
 } from '../../scheduler/index.ts';
-import { errorOf } from './error-of.ts';
-import { virtually } from './virtual.ts';
+import { errorOf } from '../support/error-of.ts';
+import { virtually } from '../support/virtual.ts';
 
 t.test('a condition gives the mutex up while it waits, and has it again afterwards', async (t) => {
   const mutex = new Mutex();

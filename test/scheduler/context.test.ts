@@ -16,8 +16,8 @@ import {
   wait,
 } from '../../scheduler/index.ts';
 import { runProgram } from '../support/program.ts';
-import { errorOf } from './error-of.ts';
-import { forever } from './virtual.ts';
+import { errorOf } from '../support/error-of.ts';
+import { forever } from '../support/virtual.ts';
 
 const store = new AsyncLocalStorage<string>();
 

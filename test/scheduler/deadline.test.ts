@@ -18,8 +18,8 @@ import {
   VirtualClock,
 } from '../../scheduler/index.ts';
 import { Timer } from '../../scheduler/timers.ts';
-import { errorOf } from './error-of.ts';
-import { forever, rejectionOf, thrownBy, virtually } from './virtual.ts';
+import { errorOf } from '../support/error-of.ts';
+import { forever, rejectionOf, thrownBy, virtually } from '../support/virtual.ts';
 
 function timed<T>(body: (clock: VirtualClock) => Co<T>): Promise<T> {
   const clock = new VirtualClock();

@@ -27,7 +27,7 @@ import {
   wait,
 } from '../../scheduler/index.ts';
 import { withPair } from '../support/pair.ts';
-import { virtually } from './virtual.ts';
+import { virtually } from '../support/virtual.ts';
 
 t.test('I2: a dump from a disarm hook, and one whose stacks cannot be written, harm nobody', async (t) => {
   const { prepareStackTrace } = Error;

@@ -30,7 +30,7 @@ import {
   wait,
 } from '../../scheduler/index.ts';
 import { withPair } from '../support/pair.ts';
-import { forever, virtually } from './virtual.ts';
+import { forever, virtually } from '../support/virtual.ts';
 
 /** What a dump says of the coroutine of a name. */
 function infoOf(name: string): CoroutineInfo {
@@ -142,7 +142,7 @@ t.test('a dump is data: parents come first, with ids, names, states and ages', a
         name: 'inner',
         state: 'suspended',
         age: 70,
-        waitingFor: 'suspended',
+        waitingFor: 'waiting for a callback',
         parent: worker.id,
       },
       { name: 'not started', state: 'ready', age: 0, waitingFor: undefined, parent: main.id, stack: [] },

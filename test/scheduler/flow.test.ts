@@ -12,8 +12,8 @@ import {
   spawn,
   VirtualClock,
 } from '../../scheduler/index.ts';
-import { errorOf } from './error-of.ts';
-import { forever, virtually } from './virtual.ts';
+import { errorOf } from '../support/error-of.ts';
+import { forever, virtually } from '../support/virtual.ts';
 
 /** Runs a body that is given the virtual time. */
 function timed<T>(body: (now: () => number) => Co<T>, seed = 1): Promise<T> {

@@ -11,7 +11,7 @@ import {
   StateError,
   WaitGroup,
 } from '../../scheduler/index.ts';
-import { forever, thrownBy, virtually } from './virtual.ts';
+import { forever, thrownBy, virtually } from '../support/virtual.ts';
 
 t.test('a semaphore lets so many in at a time, first come, first served', async (t) => {
   const downloads = new Semaphore(2);

@@ -142,6 +142,20 @@ t.test('by default the limit is 100 ms, and none in production', async (t) => {
   t.match(outputs[2], 'SKEIN_HELD');
 });
 
+t.test('a scheduler refuses a limit or a seed that is none', (t) => {
+  const wrong: [object, string][] = [
+    [{ holdLimit: -1 }, 'Scheduler expects milliseconds as its holdLimit, got -1'],
+    [{ holdLimit: NaN }, 'Scheduler expects milliseconds as its holdLimit, got NaN'],
+    [{ holdLimit: 'long' }, 'Scheduler expects milliseconds as its holdLimit, got "long"'],
+    [{ seed: NaN }, 'Scheduler expects a number as its seed, got NaN'],
+    [{ seed: 'seed' }, 'Scheduler expects a number as its seed, got "seed"'],
+  ];
+  for (const [options, message] of wrong) {
+    t.throws(() => new Scheduler(options), { name: 'TypeError', message });
+  }
+  t.end();
+});
+
 t.test('the same seed makes the same choices, another one others', async (t) => {
   const choices = (seed: number | undefined): Promise<string> =>
     new Scheduler(seed === undefined ? {} : { seed }).run(function* () {

@@ -22,8 +22,8 @@ import {
   suspend,
   VirtualClock,
 } from '../../scheduler/index.ts';
-import { errorOf } from './error-of.ts';
-import { forever, thrownBy, virtually } from './virtual.ts';
+import { errorOf } from '../support/error-of.ts';
+import { forever, thrownBy, virtually } from '../support/virtual.ts';
 
 /** A promise, as an operation that begins to wait when it is performed. */
 function until(promise: Promise<unknown>): Operation<unknown> {

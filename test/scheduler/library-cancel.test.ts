@@ -23,8 +23,8 @@ import {
   sleep,
   spawn,
 } from '../../scheduler/index.ts';
-import { cancelAtEveryStep, type Ending } from './every-step.ts';
-import { forever } from './virtual.ts';
+import { type Ending, everyPoint } from '../support/every-point.ts';
+import { forever } from '../support/virtual.ts';
 
 /** What is held at the moment: it must be nothing in the end. */
 let held = 0;
@@ -252,29 +252,27 @@ const programs: Record<string, { expected: unknown; make(): Program }> = {
 };
 
 for (const [name, { expected, make }] of Object.entries(programs)) {
-  t.test(`${name}: cancelled at any step, it ends clean`, async (t) => {
-    const wrong: unknown[] = [];
-    let cancelled = 0;
+  t.test(`${name}: cancelled at any point, it ends clean`, async (t) => {
     let completed = 0;
-    let made!: Program;
-    function check(ending: Ending<unknown>): void {
-      const left = made.left?.();
-      if (held !== 0 || Boolean(left)) wrong.push({ ending, held, left });
+    const { failures, cancelled, plays } = await everyPoint(() => {
+      const { program, beside, left } = make();
       held = 0;
-      if ('value' in ending) {
-        completed++;
-        if (JSON.stringify(ending.value) !== JSON.stringify(expected)) wrong.push(ending);
-      } else if (ending.error instanceof CancelledError) {
-        cancelled++;
-      } else if ((ending.error as Error).message !== 'expected') {
+      return {
+        victims: [program],
+        others: [() => beside?.() ?? work(undefined)],
         // That one came after the cancellation, and is not lost.
-        wrong.push(ending);
-      }
-    }
-    const beside = (): Co<void> => made.beside?.() ?? work(undefined);
-    const steps = await cancelAtEveryStep(() => (made = make()).program(), check, beside);
-    t.same(wrong, []);
-    t.ok(cancelled > steps / 4 && cancelled >= 5, `cancelled in ${cancelled} of ${steps} steps`);
+        mayFail: (error) => (error as Error).message === 'expected',
+        verify([ending]) {
+          const { value } = ending as Partial<Extract<Ending, { value: unknown }>>;
+          if (value !== undefined) completed++;
+          if (held !== 0 || Boolean(left?.())) return `${held} are held, and ${String(left?.())} is left`;
+          const isRight = value === undefined || JSON.stringify(value) === JSON.stringify(expected);
+          return isRight ? undefined : `gave ${JSON.stringify(value)}`;
+        },
+      };
+    });
+    t.same(failures, []);
+    t.ok(cancelled > plays / 4 && cancelled >= 5, `cancelled in ${cancelled} of ${plays} plays`);
     t.ok(completed > 0, `completed in ${completed}`);
   });
 }

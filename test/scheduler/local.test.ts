@@ -14,7 +14,7 @@ import {
   timeout,
   wait,
 } from '../../scheduler/index.ts';
-import { thrownBy, virtually } from './virtual.ts';
+import { thrownBy, virtually } from '../support/virtual.ts';
 
 t.test('a local has its initial value where nobody has set it', async (t) => {
   const plain = local<number>();

@@ -12,8 +12,8 @@ import {
   spawn,
   StateError,
 } from '../../scheduler/index.ts';
-import { errorOf } from './error-of.ts';
-import { rejectionOf, thrownBy, virtually } from './virtual.ts';
+import { errorOf } from '../support/error-of.ts';
+import { rejectionOf, thrownBy, virtually } from '../support/virtual.ts';
 
 t.test('a mutex lets one in at a time, first come, first served', async (t) => {
   const mutex = new Mutex();

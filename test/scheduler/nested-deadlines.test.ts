@@ -11,9 +11,9 @@ import {
   timeout,
   VirtualClock,
 } from '../../scheduler/index.ts';
-import { errorOf } from './error-of.ts';
-import { cancelAtEveryStep } from './every-step.ts';
-import { forever } from './virtual.ts';
+import { errorOf } from '../support/error-of.ts';
+import { everyPoint } from '../support/every-point.ts';
+import { forever } from '../support/virtual.ts';
 
 /** Waits for ever; when it is cut off, cleans up for some milliseconds. */
 function* lingering(ms: number): Co<never> {
@@ -146,9 +146,10 @@ t.test(
         timeout(5, function* () {
           // A child's parent is the scope of the timeout.
           const child = spawn(() => sleep(2));
+          const { parent } = child;
           spawn(function* () {
             yield* child.join();
-            child.parent?.cancel('enough');
+            parent?.cancel('enough');
           });
           yield* lingering(10);
         }),
@@ -159,27 +160,30 @@ t.test(
   },
 );
 
-t.test('C6: a timeout that is cancelled at any step ends, and leaves nothing armed', async (t) => {
+t.test('C6: a timeout that is cancelled at any point ends, and leaves nothing armed', async (t) => {
   const endings = new Set<string>();
-  const steps = await cancelAtEveryStep(
-    function* () {
-      const jobs = new Channel<number>();
-      const inner = yield* errorOf(
-        scope(function* () {
-          spawn(() => jobs.send(1), { daemon: true });
-          yield* timeout(10, function* () {
-            yield* jobs.receive();
-            yield* timeout(3, () => lingering(2));
-          });
-        }),
-      );
-      if (inner instanceof CancelledError) throw inner;
-      return inner.message;
+  function* program(): Co<string> {
+    const jobs = new Channel<number>();
+    const inner = yield* errorOf(
+      scope(function* () {
+        spawn(() => jobs.send(1), { daemon: true });
+        yield* timeout(10, function* () {
+          yield* jobs.receive();
+          yield* timeout(3, () => lingering(2));
+        });
+      }),
+    );
+    if (inner instanceof CancelledError) throw inner;
+    return inner.message;
+  }
+  const { failures, points } = await everyPoint(() => ({
+    victims: [program],
+    verify([ending]) {
+      endings.add('value' in ending! ? (ending.value as string) : (ending!.error as Error).name);
+      return undefined;
     },
-    (ending) => {
-      endings.add('value' in ending ? ending.value : (ending.error as Error).name);
-    },
-  );
-  t.ok(steps >= 8, `${steps} steps`);
+  }));
+  t.strictSame(failures, []);
+  t.ok(points >= 8, `${points} points`);
   t.strictSame([...endings].toSorted(), ['AbortError', 'not done after 3 ms']);
 });

@@ -16,7 +16,7 @@ import {
 import { kind } from '../../scheduler/kind.ts';
 import { Leaf } from '../../scheduler/operation.ts';
 import { stackOf } from '../../scheduler/probe.ts';
-import { forever, rejectionOf, thrownBy, virtually } from './virtual.ts';
+import { forever, rejectionOf, thrownBy, virtually } from '../support/virtual.ts';
 
 type Resume<T> = (error?: unknown, value?: T) => void;
 
@@ -263,7 +263,7 @@ t.test('I1 every leaf describes its wait', async (t) => {
   await virtually(function* () {
     const cases: [() => Operation<unknown>, string][] = [
       [() => sleep(50), 'sleeping for 50 ms'],
-      [() => suspend(() => {}), 'suspended'],
+      [() => suspend(() => {}), 'waiting for a callback'],
       [() => suspend(function connecting() {}), 'suspended in connecting'],
       [() => current().join(), 'joining self'],
       [pause, 'pausing'],

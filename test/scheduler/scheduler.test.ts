@@ -13,7 +13,7 @@ import {
   suspend,
   VirtualClock,
 } from '../../scheduler/index.ts';
-import { forever, rejectionOf, thrownBy, virtually } from './virtual.ts';
+import { forever, rejectionOf, thrownBy, virtually } from '../support/virtual.ts';
 
 t.test('S1 ready coroutines run in FIFO order', async (t) => {
   const log: string[] = [];
@@ -356,8 +356,8 @@ t.test('a body that is no function is a TypeError which says what came', async (
     [{}, /got an object$/],
     [Object.create(null), /got an object$/],
     [new Map(), /got an instance of Map$/],
-    [body(), /write `\(\) => body\(\)`$/],
-    [sleep(1), /got an instance of SleepOperation; write/],
+    [body(), /got a generator; write `\(\) => body\(\)`$/],
+    [sleep(1), /got an operation; write/],
   ];
   for (const [value, message] of cases) {
     await t.rejects(run(value as Body<void>), { name: 'TypeError', message });

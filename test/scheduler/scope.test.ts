@@ -13,7 +13,7 @@ import {
   spawn,
   suspend,
 } from '../../scheduler/index.ts';
-import { forever, rejectionOf, thrownBy, virtually } from './virtual.ts';
+import { forever, rejectionOf, thrownBy, virtually } from '../support/virtual.ts';
 
 /** A coroutine that fails with the error after some milliseconds. */
 function failing(error: unknown, ms = 1): () => Co<never> {

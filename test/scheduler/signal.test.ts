@@ -6,6 +6,7 @@ import t from 'tap';
 import {
   CancelledError,
   type Co,
+  type Coroutine,
   current,
   pause,
   run,
@@ -19,8 +20,8 @@ import {
   TimeoutError,
   wait,
 } from '../../scheduler/index.ts';
-import { errorOf } from './error-of.ts';
-import { forever, rejectionOf, virtually } from './virtual.ts';
+import { errorOf } from '../support/error-of.ts';
+import { forever, rejectionOf, virtually } from '../support/virtual.ts';
 
 t.test("C5: a scope's signal aborts when it is cancelled, with the error of its operations", async (t) => {
   await virtually(function* () {
@@ -142,6 +143,70 @@ t.test('the signal of a scope that ends by itself does not abort', async (t) => 
     ended.cancel('too late');
     t.equal(ended.signal.aborted, false);
     t.equal(ended.cancelled, false);
+  });
+});
+
+t.test('a scope that only daemons were left in has ended by itself, too', async (t) => {
+  await virtually(function* () {
+    let ended!: Scope;
+    let daemon!: Coroutine<void>;
+    let late!: Coroutine<void>;
+    function* watch(): Co<void> {
+      try {
+        yield* forever();
+      } finally {
+        late = ended.spawn(forever);
+      }
+    }
+    yield* scope(function* (inner) {
+      ended = inner;
+      t.equal(inner.signal.aborted, false);
+      daemon = inner.spawn(watch, { daemon: true });
+      yield* pause();
+    });
+    for (const one of [daemon, late]) {
+      t.equal(one.state, 'cancelled');
+      t.equal(one.cancelled, true);
+      t.equal(one.signal.aborted, true);
+    }
+    t.equal(ended.cancelled, false);
+    t.equal(ended.signal.aborted, false);
+    const worker = spawn(function* () {
+      spawn(forever, { daemon: true });
+      return yield* forever();
+    });
+    yield* pause();
+    worker.cancel();
+    yield* errorOf(worker.join());
+    t.equal(worker.signal.aborted, true, 'while one that was cut off has aborted');
+  });
+});
+
+t.test('timeout and shield give their body its scope, whose signal aborts with it', async (t) => {
+  await virtually(function* () {
+    const signals: AbortSignal[] = [];
+    function* body(inner: Scope): Co<void> {
+      t.equal(current().scope, inner);
+      signals.push(inner.signal);
+      yield* forever();
+    }
+    t.ok((yield* errorOf(timeout(5, body))) instanceof TimeoutError);
+    t.ok((yield* errorOf(shield(body, { timeout: 5 }))) instanceof TimeoutError);
+    for (const signal of signals) {
+      t.equal(signal.aborted, true);
+      t.match(signal.reason, { name: 'AbortError', cause: { name: 'TimeoutError' } });
+    }
+    t.equal(signals.length, 2);
+    const worker = spawn(() =>
+      shield(function* (inner) {
+        signals.push(inner.signal);
+        yield* sleep(5);
+      }),
+    );
+    yield* pause();
+    worker.cancel();
+    yield* worker.join();
+    t.equal(signals[2]!.aborted, false, 'nor does that of a shield when its coroutine is cancelled');
   });
 });
 

@@ -1,8 +1,8 @@
 import t from 'tap';
 import { type Co, type Coroutine, current, pause, run, sleep, spawn, wait } from '../../scheduler/index.ts';
-import { errorOf } from './error-of.ts';
-import { unhandledDuring } from './unhandled.ts';
-import { forever, rejectionOf } from './virtual.ts';
+import { errorOf } from '../support/error-of.ts';
+import { unhandledDuring } from '../support/unhandled.ts';
+import { forever, rejectionOf } from '../support/virtual.ts';
 
 t.test('C12: plain code may await a coroutine, before and after its end, and once more', async (t) => {
   let worker!: Coroutine<number>;

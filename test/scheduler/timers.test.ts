@@ -13,7 +13,7 @@ import {
   VirtualClock,
 } from '../../scheduler/index.ts';
 import { Timer, Timers } from '../../scheduler/timers.ts';
-import { forever, thrownBy, virtually } from './virtual.ts';
+import { forever, thrownBy, virtually } from '../support/virtual.ts';
 
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;

@@ -1,5 +1,6 @@
 import t from 'tap';
 import {
+  type Co,
   BusyError,
   CancelledError,
   Channel,
@@ -11,10 +12,10 @@ import {
   timeout,
   wait,
 } from '../../scheduler/index.ts';
-import { errorOf } from './error-of.ts';
-import { cancelAtEveryStep } from './every-step.ts';
-import { unhandledDuring } from './unhandled.ts';
-import { forever, thrownBy, virtually } from './virtual.ts';
+import { errorOf } from '../support/error-of.ts';
+import { everyPoint } from '../support/every-point.ts';
+import { unhandledDuring } from '../support/unhandled.ts';
+import { forever, thrownBy, virtually } from '../support/virtual.ts';
 
 type Settle<T> = (value: T) => void;
 
@@ -193,7 +194,7 @@ t.test('wait refuses what is neither a promise nor a function', async (t) => {
     [undefined, 'undefined'],
     [{}, 'an object'],
     [[], 'an array'],
-    [sleep(1), 'an instance of SleepOperation'],
+    [sleep(1), 'an operation'],
   ]) {
     t.match(
       thrownBy(() => wait(source as never)),
@@ -323,20 +324,43 @@ t.test('a function that starts is a losing case of select: its signal aborts', a
   });
 });
 
-t.test('C6: a wait that is cancelled at any step leaves nothing that waits', async (t) => {
-  let aborted = 0;
-  await cancelAtEveryStep(
-    function* () {
-      const first = yield* wait(Promise.resolve(1));
-      return yield* wait((signal) => {
-        signal.addEventListener('abort', () => aborted++);
-        return Promise.resolve(first + 1);
+t.test('the signal of work says why it is not waited for any more', async (t) => {
+  await virtually(function* () {
+    const reasons: unknown[] = [];
+    const work = (signal: AbortSignal): Promise<never> =>
+      new Promise((_, reject) => {
+        signal.addEventListener('abort', () => {
+          reasons.push(signal.reason);
+          reject(signal.reason as Error);
+        });
       });
-    },
-    (ending) => {
-      if ('value' in ending) t.equal(ending.value, 2);
-      else t.ok(ending.error instanceof CancelledError);
-    },
-  );
+    const worker = spawn(() => wait(work));
+    yield* pause();
+    worker.cancel('enough');
+    t.ok(reasons[0] instanceof CancelledError);
+    t.match(reasons[0], { cause: 'enough' });
+    t.equal((yield* select({ work: wait(work), late: sleep(5) })).key, 'late');
+    t.match(reasons[1], { name: 'AbortError' }, 'one that has lost was not cancelled');
+    t.notOk(reasons[1] instanceof CancelledError);
+    yield* errorOf(timeout(5, () => wait(work)));
+    t.match(reasons[2], { name: 'AbortError', cause: { name: 'TimeoutError' } });
+    t.equal(reasons.length, 3);
+  });
+});
+
+t.test('C6: a wait that is cancelled at any point leaves nothing that waits', async (t) => {
+  let aborted = 0;
+  function* program(): Co<number> {
+    const first = yield* wait(Promise.resolve(1));
+    return yield* wait((signal) => {
+      signal.addEventListener('abort', () => aborted++);
+      return Promise.resolve(first + 1);
+    });
+  }
+  const { failures } = await everyPoint(() => ({
+    victims: [program],
+    verify: ([ending]) => ('value' in ending! && ending.value !== 2 ? 'has a wrong value' : undefined),
+  }));
+  t.strictSame(failures, []);
   t.ok(aborted > 0);
 });

@@ -11,7 +11,7 @@ import {
 } from '../../scheduler/index.ts';
 import { kind } from '../../scheduler/kind.ts';
 import { Leaf } from '../../scheduler/operation.ts';
-import { forever, virtually } from './virtual.ts';
+import { forever, virtually } from '../support/virtual.ts';
 
 /** Collects unhandled rejections until the test is over. */
 function watchRejections(t: Tap): unknown[] {
