@@ -27,6 +27,7 @@ const BIND = kind<Acceptor, () => Acceptor, Acceptor | null>({
     operation.item = null;
   },
   enlist: () => false,
+  discard: (_, acceptor) => acceptor.close(),
   describe: ({ item }) => `binding ${item?.address ?? 'an address'}`,
 });
 

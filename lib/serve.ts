@@ -3,7 +3,8 @@
 
 import { CancelledError, ClosedError, inWords } from '../scheduler/errors.ts';
 import type { Co, Operation } from '../scheduler/operation.ts';
-import { scope } from '../scheduler/inner-scope.ts';
+import { notASignal } from '../scheduler/options.ts';
+import { scope, within } from '../scheduler/inner-scope.ts';
 import type { Scope } from '../scheduler/scope.ts';
 import { sleep } from '../scheduler/sleep.ts';
 import { Acceptor, type ListenOptions } from './acceptor.ts';
@@ -60,7 +61,7 @@ export function* serve(
   if (typeof handler !== 'function') throw new TypeError(`serve expects a handler, got ${inWords(handler)}`);
   checkCallback(onError, 'the onError of serve');
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw new TypeError(`serve expects an AbortSignal, got ${inWords(signal)}`);
+    throw notASignal('serve', signal);
   }
   checkDuration(grace, 'the grace of serve');
   const report = (error: Error): void => onError(error, undefined);
@@ -113,7 +114,8 @@ function* acceptUnlessClosed(acceptor: Acceptor): Co<Connection | null> {
 
 function* handle(conn: Connection, handler: (conn: Connection) => Co<void> | Operation<void>): Co<void> {
   try {
-    yield* handler(conn);
+    // In a scope of its own: what the handler has spawned may still use the connection.
+    yield* within('serve', false, null, () => handler(conn));
   } catch (error) {
     // Who was cut off has had its time: a peer that never ends must not hold the process up.
     if (error instanceof CancelledError) conn.reset();

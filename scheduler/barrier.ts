@@ -4,7 +4,7 @@
 
 import { kind } from './kind.ts';
 import { Leaf, type Operation } from './operation.ts';
-import type { SyncOptions } from './sync.ts';
+import type { NameOptions } from './sync.ts';
 import { WaitQueue } from './wait-queue.ts';
 import { expectWhole } from './whole-number.ts';
 
@@ -38,7 +38,7 @@ export class Barrier {
   /** @internal */ readonly line = new WaitQueue<Leaf<number, Barrier, undefined>>();
 
   /** @throws TypeError if `parties` is not a whole number above 0 */
-  constructor(parties: number, options: SyncOptions = {}) {
+  constructor(parties: number, options: NameOptions = {}) {
     expectWhole('Barrier', parties, 1);
     this.parties = parties;
     this.name = options.name ?? 'a barrier';
@@ -63,7 +63,8 @@ const MEET = kind<number, Barrier>({
     const { line, parties } = operation.target;
     if (line.length + 1 < parties) return false;
     let place = 0;
-    for (let one = line.shift(); one !== null; one = line.shift()) one.fire(place++);
+    // Only those who stand there now: whoever they wake may come back at once.
+    for (let left = line.length; left > 0; left--) line.shift()?.fire(place++);
     operation.value = place;
     return true;
   },

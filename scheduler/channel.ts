@@ -12,6 +12,7 @@ import { ClosedError, inWords } from './errors.ts';
 import { kind } from './kind.ts';
 import { Leaf, type Operation } from './operation.ts';
 import { Ring } from './ring.ts';
+import { type NameOptions, notes } from './sync.ts';
 import { WaitQueue } from './wait-queue.ts';
 
 /** What `receive` and `tryReceive` give once a channel is closed and empty. */
@@ -19,12 +20,6 @@ export const closed: unique symbol = Symbol('skein.closed');
 
 /** What `tryReceive` gives when nothing is there now. */
 export const empty: unique symbol = Symbol('skein.empty');
-
-/** How to make a channel. */
-export interface ChannelOptions {
-  /** The name in dumps and messages. */
-  name?: string | undefined;
-}
 
 /**
  * Hands values from coroutine to coroutine, in order. Without a capacity it is a rendezvous: `send` returns
@@ -57,9 +52,11 @@ export class Channel<T> {
    * @param capacity how many values may wait in the buffer: a whole number, or `Infinity`; by default 0
    * @throws TypeError if it is not
    */
-  constructor(capacity = 0, options: ChannelOptions = {}) {
+  constructor(capacity = 0, options: NameOptions = {}) {
     if (!(capacity === Infinity || (Number.isInteger(capacity) && capacity >= 0))) {
-      throw new TypeError(`a channel's capacity is a whole number, 0 or more, got ${inWords(capacity)}`);
+      throw new TypeError(
+        `Channel expects a whole number, 0 or more, as its capacity, got ${inWords(capacity)}`,
+      );
     }
     this.capacity = capacity;
     this.buffer = capacity > 0 ? new Ring() : null;
@@ -71,6 +68,7 @@ export class Channel<T> {
     return this.buffer?.length ?? 0;
   }
 
+  /** Whether `close` was called; values may still be in the buffer. */
   get isClosed(): boolean {
     return this.#isClosed;
   }
@@ -143,17 +141,12 @@ function sendOnClosed(name: string): ClosedError {
   return atLeaf(new ClosedError(`cannot send on ${name}: it is closed`));
 }
 
-/** "(3 waiting)": those who stand in the same queue, for dumps. */
-function waiting({ length }: WaitQueue<Leaf<unknown>>): string {
-  return length > 1 ? ` (${length} waiting)` : '';
-}
-
 const SEND = kind<void, Channel<unknown>, unknown>({
   poll: ({ target, item }) => target.trySend(item),
   arm: (operation) => operation.target.senders.push(operation),
   disarm: (operation) => operation.target.senders.remove(operation),
   raise: ({ target }) => sendOnClosed(target.name),
-  describe: ({ target }) => `sending to ${target.name}${waiting(target.senders)}`,
+  describe: ({ target }) => `sending to ${target.name}${notes(target.senders)}`,
 });
 
 const RECEIVE = kind<unknown, Channel<unknown>>({
@@ -165,5 +158,5 @@ const RECEIVE = kind<unknown, Channel<unknown>>({
   },
   arm: (operation) => operation.target.receivers.push(operation),
   disarm: (operation) => operation.target.receivers.remove(operation),
-  describe: ({ target }) => `receiving from ${target.name}${waiting(target.receivers)}`,
+  describe: ({ target }) => `receiving from ${target.name}${notes(target.receivers)}`,
 });

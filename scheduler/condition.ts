@@ -11,7 +11,7 @@ import { type Lock, runningInWords } from './lock.ts';
 import { Mutex } from './mutex.ts';
 import { kind } from './kind.ts';
 import { type Co, Leaf } from './operation.ts';
-import { notes, type SyncOptions } from './sync.ts';
+import { notes, type NameOptions } from './sync.ts';
 import { WaitQueue } from './wait-queue.ts';
 import { expectWhole } from './whole-number.ts';
 
@@ -46,7 +46,7 @@ export class Condition {
   /** @internal */ readonly line = new WaitQueue<Leaf<void, Condition, Lock>>();
 
   /** @throws TypeError if `mutex` is not a Mutex */
-  constructor(mutex: Mutex, options: SyncOptions = {}) {
+  constructor(mutex: Mutex, options: NameOptions = {}) {
     if (!(mutex instanceof Mutex)) throw new TypeError(`Condition expects a Mutex, got ${inWords(mutex)}`);
     this.mutex = mutex;
     this.name = options.name ?? 'a condition';

@@ -1,6 +1,6 @@
 // The registers of this thread: which coroutine runs, which operation suspended last, and how much
 // the running coroutine may still do before it must give way. Every leaf reads them at each step, so
-// they stand in one flat object; only operation.ts and scheduler.ts write them.
+// they stand in one flat object. They are written by the resume loop, and by whatever suspends.
 
 import type { Coroutine } from './coroutine.ts';
 import type { Leaf } from './operation.ts';
@@ -14,6 +14,8 @@ interface Registers {
   streak: number;
   /** Leafs and resumes until the clock is read again. */
   untilClock: number;
+  /** How often the ready queue was run. */
+  drains: number;
 }
 
-export const core: Registers = { current: null, last: null, streak: 0, untilClock: 0 };
+export const core: Registers = { current: null, last: null, streak: 0, untilClock: 0, drains: 0 };

@@ -77,19 +77,20 @@ export class Coroutine<T> extends Scope implements PromiseLike<T> {
     spawner: Coroutine<unknown> | null,
   ) {
     super(parent);
-    this.id = ++lastId;
-    this.owner = this;
+    // What every resume looks at comes first, so that it stands in few cache lines.
+    this.state = 'ready';
     this.scheduler = scheduler;
-    this.body = body;
     this.generator = null;
     this.scope = this;
     this.op = null;
     this.bare = null;
-    this.joiners = null;
     this.nextReady = null;
+    this.owner = this;
+    this.id = ++lastId;
+    this.body = body;
+    this.joiners = null;
     this.isDaemon = options?.daemon === true;
     this.born = scheduler.turnTime;
-    this.state = 'ready';
     if (options !== undefined || (spawner !== null && spawner.extras !== null)) equip(this, options, spawner);
     if (parent !== null && !this.isDaemon) parent.live++;
   }

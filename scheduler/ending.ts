@@ -21,6 +21,8 @@ export function conclude(coroutine: Coroutine<unknown>): void {
       roots.delete(ended);
       return;
     }
+    // A handle that somebody keeps must not keep its ancestors.
+    ended.parent = null;
     if (!parent.childEnded(ended, failed, failed ? ended.error() : undefined)) return;
     if (parent.owner !== parent) {
       (parent as InnerScope).drain?.notify();
@@ -41,9 +43,12 @@ export function abandon(coroutine: Coroutine<unknown>, error: unknown): void {
 function isHandled(coroutine: Coroutine<unknown>, onError: (error: unknown) => void): boolean {
   core.current = null;
   try {
-    onError(coroutine.error());
-    return true;
+    const result: unknown = onError(coroutine.error());
+    if (typeof (result as Iterator<unknown> | undefined)?.next !== 'function') return true;
+    throw new TypeError(`the onError of ${coroutine.name} is a generator function, which nobody runs`);
   } catch (error) {
+    // What it was called with must not be lost.
+    if (error instanceof Error && error.cause === undefined) error.cause = coroutine.error();
     coroutine.errors = [error];
     return false;
   }

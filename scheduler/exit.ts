@@ -2,6 +2,7 @@
 // and coroutines still live, nothing can wake them: that is a deadlock (I3). It is reported, each `run` is
 // rejected, and the exit code is 2. A process that other things keep alive is never called deadlocked.
 
+import { core } from './core.ts';
 import type { Coroutine } from './coroutine.ts';
 import { DeadlockError } from './errors.ts';
 import { formatDump } from './dump.ts';
@@ -15,8 +16,8 @@ const EXIT_CODE = 2;
 /** The coroutines that were told, and did not end for it. */
 const told = new WeakSet<object>();
 
-/** The last time it was asked whether somebody else who hears of the end wakes them. */
-let hasAsked = false;
+/** How often coroutines had run when it was asked whether somebody else who hears of the end wakes them. */
+let askedAt = -1;
 
 function onBeforeExit(): void {
   // A promise of `co` that never settles lets the process end, as it always did.
@@ -24,14 +25,18 @@ function onBeforeExit(): void {
   if (stuck.length === 0) return;
   // Node ends right after this event unless there is something to do: so it comes once more.
   setImmediate(() => {});
-  hasAsked = !hasAsked;
-  if (hasAsked) return;
+  if (askedAt !== core.drains) {
+    askedAt = core.drains;
+    return;
+  }
   const what = stuck.every((root) => told.has(root))
     ? 'these coroutines were cancelled, and wait on; they are given up'
     : 'nothing is left that could wake these coroutines';
   setExitCode();
   // The rejections may end the process, and a pipe takes only so much at once: the report goes first.
   process.stderr.write(`deadlock: ${what}\n${formatDump()}`, () => {
+    // Meanwhile somebody may have woken them after all.
+    if (askedAt !== core.drains) return;
     for (const root of stuck) if (roots.has(root)) end(root);
   });
 }

@@ -24,7 +24,8 @@ export class Gate {
     }
     this.count -= count;
     if (this.count > 0) return;
-    for (let one = this.line.shift(); one !== null; one = this.line.shift()) one.fire();
+    // Only those who stand there now: whoever they wake may come back at once.
+    for (let left = this.line.length; left > 0; left--) this.line.shift()?.fire();
   }
 
   /** Waits until the count is zero. */

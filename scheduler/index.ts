@@ -2,7 +2,7 @@
 
 export { toAsyncIterable } from './async-iterable.ts';
 export { Barrier } from './barrier.ts';
-export { Channel, type ChannelOptions, closed, empty } from './channel.ts';
+export { Channel, closed, empty } from './channel.ts';
 export { type Clock, RealClock, VirtualClock } from './clock.ts';
 export {
   all,
@@ -16,7 +16,7 @@ export {
 } from './combinators.ts';
 export { Condition } from './condition.ts';
 export { Coroutine, type CoroutineState, type SpawnOptions } from './coroutine.ts';
-export { shield, timeout } from './deadline.ts';
+export { shield, type ShieldOptions, timeout } from './deadline.ts';
 export { type CoroutineInfo, dump, formatDump } from './dump.ts';
 export { BusyError, CancelledError, ClosedError, DeadlockError, StateError, TimeoutError } from './errors.ts';
 export { type Emitter, once } from './events.ts';
@@ -42,7 +42,7 @@ export { type Permit, Semaphore, type SemaphoreOptions } from './semaphore.ts';
 export { singleflight } from './singleflight.ts';
 export { after, every, sleep } from './sleep.ts';
 export { suspend } from './suspend.ts';
-export type { SyncOptions } from './sync.ts';
+export type { NameOptions } from './sync.ts';
 export { wait } from './wait.ts';
 export { WaitGroup } from './wait-group.ts';
 export type { Yieldable } from './yieldable.ts';

@@ -2,7 +2,7 @@
 
 import { Gate } from './gate.ts';
 import type { Operation } from './operation.ts';
-import type { SyncOptions } from './sync.ts';
+import type { NameOptions } from './sync.ts';
 import { expectWhole } from './whole-number.ts';
 
 /**
@@ -32,7 +32,7 @@ export class Latch {
    * @param count how often it must be counted down; by default 1; at 0 it is open from the beginning
    * @throws TypeError if `count` is not a whole number, 0 or more
    */
-  constructor(count = 1, options: SyncOptions = {}) {
+  constructor(count = 1, options: NameOptions = {}) {
     expectWhole('Latch', count, 0);
     this.#gate = new Gate(options.name ?? 'a latch', count);
   }

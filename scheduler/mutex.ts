@@ -8,7 +8,7 @@ import { DeadlockError, StateError } from './errors.ts';
 import { holderInWords, Lock, runningInWords, setHeld } from './lock.ts';
 import { kind } from './kind.ts';
 import { Leaf, type Operation } from './operation.ts';
-import { notes, type SyncOptions } from './sync.ts';
+import { notes, type NameOptions } from './sync.ts';
 import { WaitQueue } from './wait-queue.ts';
 
 /**
@@ -42,7 +42,7 @@ export class Mutex {
   /** @internal The lock that is in force. */
   held: Lock | null = null;
 
-  constructor(options: SyncOptions = {}) {
+  constructor(options: NameOptions = {}) {
     this.name = options.name ?? 'a mutex';
   }
 

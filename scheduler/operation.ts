@@ -1,4 +1,4 @@
-// The one trap: every suspension of every coroutine passes through `Leaf.next`. A leaf is its own
+// The one trap: every wait of every coroutine passes through `Leaf.next`; only `pause` has a shorter way. A leaf is its own
 // iterator; when ready it returns without suspending and without allocating, otherwise it arms itself
 // and returns SUSPENDED, not knowing who waits: whoever receives that result attaches itself to
 // `core.last`. Invariants: an armed operation is woken or disarmed exactly once; what has arrived is
@@ -11,7 +11,9 @@
 
 import { core } from './core.ts';
 import { BusyError } from './errors.ts';
+import type { Coroutine } from './coroutine.ts';
 import type { Kind } from './kind.ts';
+import { warnOfSwallowing } from './warnings.ts';
 import type { Yieldable } from './yieldable.ts';
 
 /** What a suspended leaf yields; outside the scheduler it is a thunk, so that `co` can wait for it too. */
@@ -82,6 +84,22 @@ class Callback implements Waiter {
 
 /** Bears the stack that the last PROBE found. */
 let noted: Error | undefined;
+
+/** A stack is being asked for. */
+let isProbing = false;
+
+/**
+ * Resumes a generator that is suspended in a leaf, which notes its stack and suspends again. An iterator in
+ * between may not hand PROBE on: so leaves know by a flag, too.
+ */
+export function probe(generator: Operation<unknown>): void {
+  isProbing = true;
+  try {
+    generator.next(PROBE);
+  } finally {
+    isProbing = false;
+  }
+}
 
 /**
  * Takes the stack that a PROBE has noted. It is written only here, outside of the generator: that may run
@@ -160,6 +178,7 @@ export class Leaf<T, Target = unknown, Item = unknown> implements Operation<T> {
       if (mustGiveWay(this)) return SUSPENDED;
       return this.kind.poll(this) ? finish(this) : park(this);
     }
+    if (isProbing) return note(this);
     if (this.state === ARMED || (this.waiter !== null && isElsewhere(this.waiter))) {
       core.current?.scope.throwIfCancelled();
       throw new BusyError(`somebody is ${this.describe()} already; one at a time`);
@@ -200,10 +219,9 @@ export class Leaf<T, Target = unknown, Item = unknown> implements Operation<T> {
     this.state = IDLE;
     this.waiter = null;
     this.value = undefined;
-    if (state === FIRED) this.kind.discard(this, value as T);
-    if (state !== ARMED && state !== WOKEN) return;
     try {
-      this.kind.disarm(this);
+      if (state === FIRED) this.kind.discard(this, value as T);
+      else if (state === ARMED || state === WOKEN) this.kind.disarm(this);
     } catch (error) {
       this.state = FAILED;
       this.value = error;
@@ -235,7 +253,12 @@ function settle(operation: Leaf<unknown>, state: number, value: unknown): void {
 
 function park<T>(operation: Leaf<T>): IteratorResult<Suspension, T> {
   operation.state = ARMED;
-  operation.kind.arm(operation);
+  try {
+    operation.kind.arm(operation);
+  } catch (error) {
+    operation.state = IDLE;
+    throw error;
+  }
   // Arming runs user code in `suspend`, which may have had its answer on the spot.
   if (operation.state !== ARMED) return take(operation);
   DONE.value = undefined;
@@ -265,17 +288,27 @@ export function take<T>(operation: Leaf<T>): IteratorResult<Suspension, T> {
   return park(operation);
 }
 
-/** Throws in a cancelled scope (C5); true when the coroutine must go to the back of the queue first (S3). */
+/**
+ * True when the coroutine must go to the back of the queue first (S3); else throws in a cancelled scope (C5).
+ * In this order, since one that catches its cancellation in a loop must give way as well.
+ */
 function mustGiveWay(operation: Leaf<unknown>): boolean {
   const { current } = core;
   if (current === null) return false;
-  if (current.scope.isCancelled) current.scope.throwIfCancelled();
-  if (--core.streak >= 0 && --core.untilClock > 0) return false;
-  // Below zero it was told to give way and was resumed by somebody else, as in `[...operation]`.
-  if (core.streak < -1) return false;
-  if (core.streak >= 0 && !current.scheduler.isTurnSpent()) return false;
+  if ((--core.streak >= 0 && --core.untilClock > 0) || !isSpent(current)) {
+    if (current.scope.cancellation !== null) current.scope.throwIfCancelled();
+    return false;
+  }
+  if (current.scope.cancellation !== null && core.streak < 0) warnOfSwallowing(current);
   core.last = operation;
   return true;
+}
+
+/** Whether the running coroutine has used up its operations in a row, or the time of the turn. */
+function isSpent(current: Coroutine<unknown>): boolean {
+  // Below zero it was told to give way and was resumed by somebody else, as in `[...operation]`.
+  if (core.streak < -1) return false;
+  return core.streak < 0 || current.scheduler.isTurnSpent();
 }
 
 function note<T>(operation: Leaf<T>): IteratorResult<Suspension, T> {

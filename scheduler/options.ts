@@ -1,6 +1,7 @@
 // How to run a body, and how to make a scheduler.
 
 import type { Clock } from './clock.ts';
+import type { SpawnOptions } from './coroutine.ts';
 import { inWords } from './errors.ts';
 
 /** How to run a body; all are optional. */
@@ -40,4 +41,13 @@ export function checkSchedulerOptions({ holdLimit, seed }: SchedulerOptions): vo
 
 function badOption(name: string, expected: string, value: unknown): TypeError {
   return new TypeError(`Scheduler expects ${expected} as its ${name}, got ${inWords(value)}`);
+}
+
+export function checkSpawnOptions({ onError }: SpawnOptions): void {
+  if (onError === undefined || typeof onError === 'function') return;
+  throw new TypeError(`spawn expects a function as its onError, got ${inWords(onError)}`);
+}
+
+export function notASignal(what: string, value: unknown): TypeError {
+  return new TypeError(`${what} expects an AbortSignal as its signal, got ${inWords(value)}`);
 }

@@ -3,10 +3,20 @@
 import { core } from './core.ts';
 import { kind } from './kind.ts';
 import { FIRED, IDLE, Leaf, type Operation, SUSPENDED, type Suspension } from './operation.ts';
+import { currentScheduler } from './run.ts';
 
 const PAUSE = kind<void>({
   poll: () => false,
-  arm: (operation) => operation.fire(),
+  // As a case of `select` it needs somebody to stand at the end of the queue for it.
+  arm(operation) {
+    currentScheduler().spawn(
+      null,
+      function* () {
+        operation.fire();
+      },
+      undefined,
+    );
+  },
   disarm: () => {},
   describe: () => 'pausing',
 });
@@ -16,8 +26,10 @@ const givingWay = new Leaf(PAUSE, undefined, undefined);
 
 class PauseOperation extends Leaf<void, undefined, undefined> {
   override next(sent?: unknown): IteratorResult<Suspension, void> {
-    if (this.state !== IDLE || sent !== undefined || core.current === null) return super.next(sent);
-    core.current.scope.throwIfCancelled();
+    const { current } = core;
+    if (this.state !== IDLE || sent !== undefined || current === null || current.scope.isCancelled) {
+      return super.next(sent);
+    }
     this.state = FIRED;
     core.last = givingWay as Leaf<unknown>;
     return SUSPENDED;

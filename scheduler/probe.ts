@@ -2,7 +2,7 @@
 // generator is resumed with PROBE, the leaf notes its stack and suspends again, and no user code runs (I2).
 
 import type { Coroutine } from './coroutine.ts';
-import { PROBE, takeNotedStack } from './operation.ts';
+import { type Operation, probe, takeNotedStack } from './operation.ts';
 
 /**
  * The user's frames of a suspended coroutine, innermost first, as V8 writes them ("at echo (file:line:column)").
@@ -12,7 +12,7 @@ export function stackOf(coroutine: Coroutine<unknown>): string[] {
   const { generator } = coroutine;
   // Only then is its generator parked inside a leaf, which alone may see PROBE.
   if (coroutine.op === null || coroutine.bare !== null || generator === null) return [];
-  generator.next(PROBE);
+  probe(generator as Operation<unknown>);
   return usersFrames(takeNotedStack());
 }
 

@@ -50,8 +50,7 @@ export class RateLimiter {
    * loses in a `select`, nothing was taken.
    *
    * @param n a whole number from 1 to `burst`; by default 1
-   * @throws RangeError if `n` is more than `burst`, since so many are never there; TypeError if it is no
-   * whole number from 1
+   * @throws TypeError if `n` is no whole number from 1 to `burst`: more are never there
    */
   take(n = 1): Operation<void> {
     this.#check('take', n);
@@ -134,10 +133,8 @@ export class RateLimiter {
   }
 
   #check(what: string, n: number): void {
-    expectWhole(what, n, 1);
-    if (n > this.burst) {
-      throw new RangeError(`${what} expects at most ${this.burst} tokens, which is the burst, got ${n}`);
-    }
+    // More than the burst are never there.
+    expectWhole(what, n, 1, this.burst);
   }
 }
 

@@ -3,7 +3,9 @@
 //
 //   items:  _ _ c d e f _ _      head = 2, length = 4; the capacity is a power of two and wraps around
 
-/** Room that an empty queue keeps. */
+/** Room that the first value makes. */
+const LEAST = 4;
+/** Room that is kept in any case. */
 const SPACIOUS = 1024;
 
 export class Ring<T> {
@@ -12,7 +14,7 @@ export class Ring<T> {
   #head = 0;
 
   push(item: T): void {
-    if (this.length === this.#items.length) this.#grow();
+    if (this.length === this.#items.length) this.#resize();
     this.#items[(this.#head + this.length) & (this.#items.length - 1)] = item;
     this.length++;
   }
@@ -22,18 +24,22 @@ export class Ring<T> {
     const item = this.#items[this.#head] as T;
     this.#items[this.#head] = undefined;
     this.#head = (this.#head + 1) & (this.#items.length - 1);
+    this.length--;
     // A burst of values must not keep its room for ever.
-    if (--this.length === 0 && this.#items.length > SPACIOUS) this.#items = [];
+    if (this.#items.length > SPACIOUS && this.length < this.#items.length / 4) this.#resize();
     return item;
   }
 
-  #grow(): void {
+  /** Makes room for twice as many as there are. */
+  #resize(): void {
     const { length } = this;
     const items: (T | undefined)[] = [];
     for (let index = 0; index < length; index++) {
-      items.push(this.#items[(this.#head + index) & (length - 1)]);
+      items.push(this.#items[(this.#head + index) & (this.#items.length - 1)]);
     }
-    for (let index = Math.max(length, 4); index > 0; index--) items.push(undefined);
+    let room = LEAST;
+    while (room < 2 * length) room *= 2;
+    while (items.length < room) items.push(undefined);
     this.#items = items;
     this.#head = 0;
   }

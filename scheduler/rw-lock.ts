@@ -9,7 +9,7 @@ import { DeadlockError, StateError } from './errors.ts';
 import { Lock, runningInWords, setHeld } from './lock.ts';
 import { kind, type Kind } from './kind.ts';
 import { Leaf, type Operation } from './operation.ts';
-import { notes, type SyncOptions } from './sync.ts';
+import { notes, type NameOptions } from './sync.ts';
 import { WaitQueue } from './wait-queue.ts';
 
 /**
@@ -47,7 +47,7 @@ export class RwLock {
   #writer: Lock | null = null;
   #readers = 0;
 
-  constructor(options: SyncOptions = {}) {
+  constructor(options: NameOptions = {}) {
     this.name = options.name ?? 'a read-write lock';
   }
 

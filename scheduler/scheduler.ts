@@ -13,10 +13,17 @@ import { ARMED, type Body, type Co, type Operation, SUSPENDED } from './operatio
 import { Random } from './random.ts';
 import { conclude } from './ending.ts';
 import { watchProcess } from './exit.ts';
-import { checkSchedulerOptions, type RunOptions, type SchedulerOptions } from './options.ts';
+import {
+  checkSchedulerOptions,
+  checkSpawnOptions,
+  notASignal,
+  type RunOptions,
+  type SchedulerOptions,
+} from './options.ts';
 import { roots } from './registry.ts';
 import { Extras, type Scope } from './scope.ts';
 import { Timers } from './timers.ts';
+import { warnOfHold } from './warnings.ts';
 import { beginYielded, stepYielded } from './yieldable.ts';
 
 /** Operations in a row before a coroutine gives way (S3). */
@@ -95,6 +102,8 @@ export class Scheduler {
   /** Runs a body as the root of a tree of coroutines of this scheduler; see the function `run`. */
   run<T>(body: Body<T>, options: RunOptions = {}): Promise<Awaited<T>> {
     const { signal, name, asyncContext } = options;
+    if (signal !== undefined && !(signal instanceof AbortSignal))
+      return Promise.reject(notASignal('run', signal));
     if (signal?.aborted) return Promise.reject(new CancelledError(signal.reason));
     return new Promise((resolve, reject) => {
       const root = this.spawn(null, body, { name });
@@ -118,6 +127,7 @@ export class Scheduler {
     }
     // Out of a callback nobody runs: then the values are those of the scope's own coroutine.
     const spawner = core.current ?? (parent === null ? null : parent.owner);
+    if (options !== undefined) checkSpawnOptions(options);
     const coroutine = new Coroutine(this, parent, body, options, spawner);
     if (parent === null) enroll(coroutine as Coroutine<unknown>);
     this.ready(coroutine);
@@ -176,6 +186,7 @@ export class Scheduler {
   #drain(): void {
     // A run loop inside another's coroutine cannot be: wakers only queue.
     this.#isRunning = true;
+    core.drains++;
     const isTimed = this.#holdLimit !== Infinity;
     while (this.#first !== null) {
       if (this.#isSpent || (--core.untilClock <= 0 && this.isTurnSpent())) break;
@@ -261,16 +272,4 @@ function start<T>(coroutine: Coroutine<T>): Co<T> | Operation<T> {
   }
   coroutine.generator = generator;
   return generator;
-}
-
-function warnOfHold(coroutine: Coroutine<unknown>, held: number): void {
-  process.emitWarning(
-    `the coroutine ${coroutine.name} held the thread for ${held.toFixed()} ms; nothing else could run`,
-    {
-      code: 'SKEIN_HELD',
-      detail:
-        'Let others run with pause(), or do the work in a worker thread. ' +
-        'If it did no such work, the machine was too busy to run this process.',
-    },
-  );
 }

@@ -75,11 +75,12 @@ export class Scope {
     this.before = null;
     this.after = null;
     this.live = 0;
-    this.cancellation = null;
     this.phase = OPEN;
     this.errors = null;
     this.value = undefined;
     this.cutOff = false;
+    // Last, beside what a coroutine adds: these are looked at on every resume.
+    this.cancellation = null;
     this.extras = null;
     if (parent !== null) parent.adopt(this);
   }
@@ -128,7 +129,9 @@ export class Scope {
 
   /**
    * Cancels the body and every child: what they wait for is disarmed at once, and each of their
-   * operations throws a `CancelledError`, now and later. Does nothing in a scope that has ended.
+   * operations throws a `CancelledError`, now and later. A coroutine that has not started yet does start, so
+   * that it can give back what it was handed, and its first operation throws. Does nothing in a scope that
+   * has ended.
    *
    * @param reason becomes the `cause` of the errors
    */

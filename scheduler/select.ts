@@ -32,8 +32,9 @@ export type Selected<Cases extends Record<string, Operation<unknown>>> = {
 
 /**
  * Waits until one of several operations can be performed, and performs that one; the others have no
- * effect. Among several that are ready, chance decides. A case `never` is switched off. An operation that
- * starts something, such as `dial`, `write` or `suspend`, is started only when no other case is ready.
+ * effect, but that a `write` whose bytes were handed over cannot take them back. Among several that are ready, chance decides. A case `never` is switched off. An operation that
+ * starts something, such as `dial`, `write` or `suspend`, is started only when no other case is ready, in
+ * the order of the keys.
  *
  * @throws what the operation that was served throws; TypeError if a case is not an operation: a generator
  * or another select has to be spawned, and its `join` be the case
@@ -95,6 +96,12 @@ interface Served {
   readonly value: unknown;
 }
 
+/** A case that could not be disarmed; a write that was handed over has no error, its bytes just go out. */
+interface Broken {
+  readonly operation: Leaf<unknown>;
+  readonly error: unknown;
+}
+
 class Selection implements Waiter {
   /** What the coroutine performs. */
   declare leaf: Leaf<unknown, Selection, undefined>;
@@ -108,8 +115,8 @@ class Selection implements Waiter {
   declare isWaiting: boolean;
   /** The case that takes effect; the others were dismissed. */
   declare served: Leaf<unknown> | null;
-  /** The case that failed when it was disarmed: a hook threw, or a write was handed over already. */
-  declare broken: { readonly operation: Leaf<unknown>; readonly error: unknown } | null;
+  /** The cases that failed when they were disarmed: a hook threw, or a write was handed over already. */
+  declare broken: Broken[] | null;
 
   constructor(cases: CaseRecord) {
     if (typeof cases !== 'object' || cases === null) {
@@ -140,11 +147,7 @@ class Selection implements Waiter {
   poll(): Served | undefined {
     const { plain, random } = this;
     for (let left = plain.length; left > 0; left--) {
-      // One step of a shuffle for each poll: a random start would favour whoever stands behind idle cases.
-      const index = left === 1 ? 0 : random.below(left);
-      const operation = plain[index]!;
-      plain[index] = plain[left - 1]!;
-      plain[left - 1] = operation;
+      const operation = draw(plain, left, random);
       if (operation.state !== IDLE) throw busy(operation);
       if (operation.kind.poll(operation)) return this.result(operation, finish(operation).value);
     }
@@ -158,10 +161,8 @@ class Selection implements Waiter {
       for (const operation of this.plain) this.armCase(operation);
       if (this.starters !== null) this.start(this.starters);
     } catch (error) {
-      this.leaf.state = IDLE;
       this.leave();
-      this.broken = null;
-      throw error;
+      throw this.withHookErrors(error);
     }
   }
 
@@ -196,41 +197,50 @@ class Selection implements Waiter {
   wake(operation: Leaf<unknown>): void {
     // A hook of a case that was dismissed may have brought it.
     if (!this.isWaiting) return;
-    if (this.served === null && operation.state !== WOKEN) this.serve(operation);
+    const isServed = this.served === null && operation.state !== WOKEN;
+    if (isServed) this.served = operation;
+    // First: a hook of another case may cancel this very coroutine, and what has arrived counts (C6).
     this.leaf.notify();
+    if (isServed) this.dismiss(operation);
   }
 
   /** Looks at the case that was served, or else at those that were notified; those that have nothing wait on. */
   pollNotified(): Served | undefined {
-    for (const operation of this.served === null ? [...this.plain, ...(this.starters ?? [])] : []) {
+    this.pollAgain(this.plain);
+    if (this.starters !== null) this.pollAgain(this.starters);
+    return this.served === null ? undefined : this.takeServed(this.served);
+  }
+
+  pollAgain(operations: readonly Leaf<unknown>[]): void {
+    for (const operation of operations) {
+      // Arming one may run what serves another.
+      if (this.served !== null) return;
       if (operation.waiter !== this || operation.state !== WOKEN) continue;
       operation.state = IDLE;
       try {
         if (operation.kind.poll(operation)) {
           operation.state = FIRED;
-          this.serve(operation);
+          this.served = operation;
+          this.dismiss(operation);
         } else {
           operation.state = ARMED;
           operation.kind.arm(operation);
         }
       } catch (error) {
         this.leave();
-        throw error;
+        throw this.withHookErrors(error);
       }
-      // Arming may run what serves another case.
-      if (this.served !== null) break;
     }
-    return this.served === null ? undefined : this.takeServed(this.served);
   }
 
   takeServed(operation: Leaf<unknown>): Served {
     this.served = null;
     this.isWaiting = false;
-    // A write that was handed over fails without an error: its bytes go out, but it has lost.
-    if (this.broken !== null && this.broken.error !== undefined) {
+    if (this.hasHookErrors()) {
       this.cancelCase(operation);
       throw this.takeBroken();
     }
+    this.broken = null;
     return this.result(operation, take(operation).value);
   }
 
@@ -238,11 +248,6 @@ class Selection implements Waiter {
     const { cases } = this;
     for (const key in cases) if (cases[key] === operation) return { key, value };
     throw new Error('the case that was served is none of the select');
-  }
-
-  serve(operation: Leaf<unknown>): void {
-    this.served = operation;
-    this.dismiss(operation);
   }
 
   /** Ends the wait of every case but one. Those with hooks, which are user code, come last. */
@@ -256,7 +261,7 @@ class Selection implements Waiter {
     if (operation.waiter !== this) return;
     operation.cancel();
     if (operation.state !== FAILED) return;
-    this.broken ??= { operation, error: operation.value };
+    (this.broken ??= []).push({ operation, error: operation.value });
     operation.cancel();
   }
 
@@ -266,11 +271,21 @@ class Selection implements Waiter {
     this.dismiss(null);
   }
 
-  /** The error of the case that could not be disarmed (C11). */
+  hasHookErrors(): boolean {
+    return this.broken !== null && this.broken.some(({ error }) => error !== undefined);
+  }
+
+  /** The errors of the cases that could not be disarmed (C11). */
   takeBroken(): unknown {
-    const { operation, error } = this.broken!;
+    const errors = (this.broken ?? []).map(({ operation, error }) => operation.kind.raise(operation, error));
     this.broken = null;
-    return operation.kind.raise(operation, error);
+    return several(errors);
+  }
+
+  withHookErrors(error: unknown): unknown {
+    if (this.hasHookErrors()) return several([error, this.takeBroken()]);
+    this.broken = null;
+    return error;
   }
 
   describe(): string {
@@ -279,6 +294,21 @@ class Selection implements Waiter {
     if (waits.size === 0) return 'waiting for no case of select';
     return `selecting: ${Array.from(waits, (operation) => operation.describe()).join(', ')}`;
   }
+}
+
+/** Takes one of the first `left` by lot, and puts it behind them: a step of a shuffle (H4). */
+function draw(operations: Leaf<unknown>[], left: number, random: Random): Leaf<unknown> {
+  // A random start alone would favour whoever stands behind idle cases.
+  const index = left === 1 ? 0 : random.below(left);
+  const operation = operations[index]!;
+  operations[index] = operations[left - 1]!;
+  operations[left - 1] = operation;
+  return operation;
+}
+
+function several(errors: unknown[]): unknown {
+  if (errors.length === 1) return errors[0];
+  return new AggregateError(errors, `${errors.length} cases of one select failed`);
 }
 
 function busy(operation: Leaf<unknown>): BusyError {
@@ -292,5 +322,8 @@ function notACase(cases: CaseRecord, value: unknown): TypeError {
   const isPromise = typeof (value as { then?: unknown } | null)?.then === 'function';
   const spawned = isIterator ? ': it has to be spawned, and its join() be the case' : '';
   const waited = isPromise ? ': write wait(promise)' : '';
-  return new TypeError(`select expects an operation as the case ${key}, got ${what}${spawned}${waited}`);
+  const called = typeof value === 'function' ? ': it has to be called' : '';
+  return new TypeError(
+    `select expects an operation as the case ${key}, got ${what}${spawned}${waited}${called}`,
+  );
 }

@@ -6,12 +6,12 @@ import { ACQUIRE, admit } from './admission.ts';
 import { StateError } from './errors.ts';
 import { kind } from './kind.ts';
 import { Leaf, type Operation } from './operation.ts';
-import { notes, type SyncOptions } from './sync.ts';
+import { notes, type NameOptions } from './sync.ts';
 import { WaitQueue } from './wait-queue.ts';
 import { expectWhole } from './whole-number.ts';
 
 /** How to make a semaphore. */
-export interface SemaphoreOptions extends SyncOptions {
+export interface SemaphoreOptions extends NameOptions {
   /** Permits that there can be at most, or `Infinity`; by default as many as in the beginning. */
   maximum?: number | undefined;
 }

@@ -57,6 +57,7 @@ export function singleflight<K, T>(body: (key: K) => Co<T> | Operation<T>): (key
     while (flight?.work.cancelled === true) {
       yield* unwound(flight.work);
       flight = flights.get(key);
+      core.current?.scope.throwIfCancelled();
     }
     flight ??= start(key);
     flight.callers++;

@@ -54,7 +54,8 @@ function nobody(): void {}
 
 /**
  * Waits for `ms` milliseconds, never less; counted from each time it is performed. Zero or less returns
- * at once; delays of more than 24 days work, and `Infinity` sleeps until it is cancelled.
+ * at once; delays of more than 24 days work. `Infinity` sleeps until it is cancelled and, unlike
+ * `never`, keeps the process alive. It belongs to the scheduler in which it is made.
  *
  * @throws TypeError if `ms` is not a number
  *

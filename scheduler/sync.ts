@@ -1,10 +1,10 @@
-// What the synchronisation objects share: their options, and how their waits are described.
+// What channels, locks and gates share: their options, and how their waits are described.
 
 import type { Leaf } from './operation.ts';
 import type { WaitQueue } from './wait-queue.ts';
 
-/** How to make a synchronisation object. */
-export interface SyncOptions {
+/** How to make a channel, a lock or another thing to wait for. */
+export interface NameOptions {
   /** The name in dumps and messages. */
   name?: string | undefined;
 }

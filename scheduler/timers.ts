@@ -218,18 +218,12 @@ export class Timer {
 
   /** Expires in `ms` milliseconds. */
   start(ms: number): void {
-    this.stop();
-    this.due = ms;
-    this.isAbsolute = false;
-    this.timers.arm(this);
+    arm(this, ms, false);
   }
 
   /** Expires when the clock says `deadline`; at once if it has passed. */
   startAt(deadline: number): void {
-    this.stop();
-    this.due = deadline;
-    this.isAbsolute = true;
-    this.timers.arm(this);
+    arm(this, deadline, true);
   }
 
   stop(): void {
@@ -241,4 +235,11 @@ export class Timer {
     if (typeof owner === 'function') owner();
     else owner.kind.expire(owner);
   }
+}
+
+function arm(timer: Timer, due: number, isAbsolute: boolean): void {
+  timer.stop();
+  timer.due = due;
+  timer.isAbsolute = isAbsolute;
+  timer.timers.arm(timer);
 }

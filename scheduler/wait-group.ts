@@ -2,7 +2,7 @@
 
 import { Gate } from './gate.ts';
 import type { Operation } from './operation.ts';
-import type { SyncOptions } from './sync.ts';
+import type { NameOptions } from './sync.ts';
 import { expectWhole } from './whole-number.ts';
 
 /**
@@ -33,7 +33,7 @@ import { expectWhole } from './whole-number.ts';
 export class WaitGroup {
   readonly #gate: Gate;
 
-  constructor(options: SyncOptions = {}) {
+  constructor(options: NameOptions = {}) {
     this.#gate = new Gate(options.name ?? 'a wait group', 0);
   }
 

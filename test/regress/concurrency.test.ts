@@ -1,0 +1,185 @@
+// One test for each bug of the concurrency that was fixed, named after it.
+
+import t from 'tap';
+import { dial, listen, serve } from '../../lib/index.ts';
+import {
+  CancelledError,
+  Channel,
+  type Co,
+  dump,
+  type Operation,
+  pause,
+  run,
+  select,
+  singleflight,
+  sleep,
+  spawn,
+  suspend,
+  wait,
+} from '../../scheduler/index.ts';
+import { errorOf } from '../support/error-of.ts';
+import { runProgram } from '../support/program.ts';
+import { rejectionOf, virtually } from '../support/virtual.ts';
+
+t.test('a cancelled coroutine that catches errors in a loop let nothing else run', async (t) => {
+  const { exited, output } = runProgram([
+    '--input-type=module',
+    '--eval',
+    `import { run, sleep } from 'skein';
+     setTimeout(() => { console.log('alive'); process.exit(0); }, 100);
+     await run(function* stubborn() {
+       for (;;) try { yield* sleep(1e6); } catch {}
+     }, { signal: AbortSignal.timeout(10) });`,
+  ]);
+  t.equal(await exited, 0);
+  t.match(output(), /stubborn was cancelled, and has caught the error again and again/);
+  t.match(output(), 'alive');
+});
+
+t.test(
+  'a select that was served lost its value when a hook of a loser cancelled its coroutine',
+  async (t) => {
+    await virtually(function* () {
+      const channel = new Channel<number>();
+      const got: unknown[] = [];
+      const receiver = spawn(function* () {
+        got.push(yield* select({ value: channel.receive(), other: suspend(() => () => receiver.cancel()) }));
+      });
+      yield* pause();
+      t.ok(channel.trySend(5));
+      yield* receiver.join();
+      t.strictSame(got, [{ key: 'value', value: 5 }]);
+    });
+  },
+);
+
+t.test('a dump ended a coroutine whose iterator does not hand on what it is sent', async (t) => {
+  await virtually(function* () {
+    const channel = new Channel<number>();
+    const operation = channel.receive();
+    const deaf = { [Symbol.iterator]: () => ({ next: () => operation.next() }) };
+    const child = spawn(function* (): Co<unknown> {
+      return yield* deaf as Operation<number>;
+    });
+    yield* pause();
+    t.ok(dump().some(({ id, stack }) => id === child.id && stack.length > 0));
+    yield* channel.send(3);
+    t.equal(yield* child.join(), 3);
+  });
+});
+
+t.test('singleflight began its body for a caller that was cancelled', async (t) => {
+  await virtually(function* () {
+    let begun = 0;
+    const load = singleflight(function* () {
+      begun++;
+      yield* sleep(10);
+    });
+    const one = spawn(() => load('key'));
+    yield* pause();
+    one.cancel();
+    const two = spawn(() => load('key'));
+    two.cancel();
+    yield* errorOf(one.join());
+    yield* errorOf(two.join());
+    t.equal(begun, 1);
+  });
+});
+
+t.test('a pause as a case of select let nobody run', async (t) => {
+  await virtually(function* () {
+    let others = 0;
+    const other = spawn(function* () {
+      for (;;) {
+        others++;
+        yield* pause();
+      }
+    });
+    const silent = new Channel<never>();
+    for (let round = 0; round < 5; round++) {
+      t.equal((yield* select({ never: silent.receive(), turn: pause() })).key, 'turn');
+    }
+    t.ok(others >= 5 && others < 20, `${others} turns`);
+    other.cancel();
+  });
+});
+
+t.test('run with a signal that is none left its body running unheard', async (t) => {
+  let hasRun = false;
+  const controller = new AbortController();
+  const error = await rejectionOf(
+    run(
+      function* () {
+        hasRun = true;
+      },
+      { signal: controller as unknown as AbortSignal },
+    ),
+  );
+  t.match(error, {
+    name: 'TypeError',
+    message: /run expects an AbortSignal .* got an instance of AbortController/,
+  });
+  t.notOk(hasRun);
+});
+
+t.test('an onError that is a generator function swallowed the error', async (t) => {
+  const fails = function* (): Co<void> {
+    throw new Error('the cause');
+  };
+  const error = await rejectionOf(
+    run(function* () {
+      spawn(fails, {
+        // oxlint-disable-next-line require-yield -- it is the mistake
+        *onError() {},
+      });
+    }),
+  );
+  t.match(error, { name: 'TypeError', cause: { message: 'the cause' } });
+  await t.rejects(
+    run(function* () {
+      spawn(fails, { onError: 'log' as unknown as () => void });
+    }),
+    { name: 'TypeError', message: /onError, got "log"/ },
+  );
+});
+
+t.test('the handle of an ended coroutine kept its ancestors', async (t) => {
+  await virtually(function* () {
+    const child = spawn(() => pause());
+    t.ok(child.parent);
+    yield* child.join();
+    t.equal(child.parent, null);
+  });
+});
+
+t.test('serve closed a connection under what its handler had spawned', { timeout: 10_000 }, async (t) => {
+  await run(function* () {
+    const acceptor = yield* listen(0);
+    const server = spawn(() =>
+      serve(acceptor, function* (conn) {
+        spawn(function* () {
+          yield* sleep(5);
+          yield* conn.write('from a child');
+        });
+      }),
+    );
+    const conn = yield* dial(acceptor.address);
+    t.equal(String(yield* conn.read()), 'from a child');
+    conn.close();
+    server.cancel();
+    t.ok((yield* errorOf(server.join())) instanceof CancelledError);
+  });
+});
+
+t.test('the signal of wait aborts with the reason of the cancellation', async (t) => {
+  await virtually(function* () {
+    let reason: unknown;
+    const child = spawn(() =>
+      wait((signal) => new Promise(() => signal.addEventListener('abort', () => (reason = signal.reason)))),
+    );
+    yield* pause();
+    child.cancel('enough');
+    t.match(reason, { name: 'AbortError', cause: 'enough' });
+    yield* errorOf(child.join());
+  });
+});
