@@ -17,14 +17,7 @@ import {
   trySelect,
   wait,
 } from '../../scheduler/index.ts';
-
-/** True only if the two types are the same, `any` not being the same as another. */
-type Same<A, B> = (<X>() => X extends A ? 1 : 2) extends <X>() => X extends B ? 1 : 2 ? true : false;
-
-/** Checks the type of a value, and hands it on. */
-function typed<Expected>() {
-  return <Actual>(value: Actual, _isSame: Same<Actual, Expected>): Actual => value;
-}
+import { typed } from '../support/typed.ts';
 
 /** A channel that has a value already. */
 function filled<T>(value: T): Channel<T> {
