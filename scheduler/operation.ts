@@ -1,6 +1,6 @@
-// The one trap: every wait of every coroutine passes through `Leaf.next`; only `pause` has a shorter way. A leaf is its own
-// iterator; when ready it returns without suspending and without allocating, otherwise it arms itself
-// and returns SUSPENDED, not knowing who waits: whoever receives that result attaches itself to
+// The one trap: every wait of every coroutine passes through `Leaf.next`; only `pause` has a shorter way.
+// A leaf is its own iterator; when ready it returns without suspending and without allocating, otherwise it
+// arms itself and returns SUSPENDED, not knowing who waits: whoever receives that result attaches itself to
 // `core.last`. Invariants: an armed operation is woken or disarmed exactly once; what has arrived is
 // delivered even if a cancellation came after it (C6); waking queues and never resumes (S2).
 //

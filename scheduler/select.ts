@@ -32,9 +32,10 @@ export type Selected<Cases extends Record<string, Operation<unknown>>> = {
 
 /**
  * Waits until one of several operations can be performed, and performs that one; the others have no
- * effect, but that a `write` whose bytes were handed over cannot take them back. Among several that are ready, chance decides. A case `never` is switched off. An operation that
- * starts something, such as `dial`, `write` or `suspend`, is started only when no other case is ready, in
- * the order of the keys.
+ * effect, but that a `write` whose bytes were handed over cannot take them back. Among several that are
+ * ready, chance decides. A case `never` is switched off. An operation that starts something, such as `dial`,
+ * `write` or `suspend`, is started only when no other case is ready, in the order of the keys. Cancelling it
+ * disarms every case; one that was served before counts.
  *
  * @throws what the operation that was served throws; TypeError if a case is not an operation: a generator
  * or another select has to be spawned, and its `join` be the case
