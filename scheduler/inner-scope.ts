@@ -2,6 +2,7 @@
 // scopes with a limit and with a wall around them.
 
 import { core } from './core.ts';
+import type { Coroutine } from './coroutine.ts';
 import { inWords } from './errors.ts';
 import { kind } from './kind.ts';
 import { type Co, Leaf, type Operation } from './operation.ts';
@@ -106,4 +107,36 @@ function begin<T>(
   const begun = body(inner);
   if (typeof begun?.next === 'function') return begun;
   throw new TypeError(`${what} expects a generator function, but it returned ${inWords(begun)}`);
+}
+
+/**
+ * @internal Closes the scopes that a body has begun and left behind, such as `scope(…).next()` without an
+ * end: what was spawned in them is cancelled, and the coroutine waits for it.
+ */
+export function closeAbandoned(coroutine: Coroutine<unknown>): void {
+  let child = coroutine.firstChild;
+  while (child !== null) {
+    let { after } = child;
+    if (child.owner === coroutine) {
+      child.cancel();
+      handOver(child, coroutine);
+      ({ after } = child);
+      coroutine.release(child);
+    }
+    child = after;
+  }
+  coroutine.scope = coroutine;
+  coroutine.bodyThrew(new TypeError(`${coroutine.name} has left a scope open: is yield* missing?`));
+}
+
+/** Puts the children of an inner scope behind those of its coroutine. */
+function handOver(inner: Scope, coroutine: Coroutine<unknown>): void {
+  for (let child = inner.firstChild; child !== null; child = inner.firstChild) {
+    const { cancellation } = child;
+    inner.release(child);
+    coroutine.adopt(child);
+    child.parent = coroutine;
+    child.cancellation = cancellation;
+  }
+  coroutine.live += inner.live;
 }

@@ -13,6 +13,7 @@ import { ARMED, type Body, type Co, type Operation, SUSPENDED } from './operatio
 import { Random } from './random.ts';
 import { conclude } from './ending.ts';
 import { watchProcess } from './exit.ts';
+import { closeAbandoned } from './inner-scope.ts';
 import {
   checkSchedulerOptions,
   checkSpawnOptions,
@@ -248,6 +249,7 @@ export class Scheduler {
   #bodyEnded(coroutine: Coroutine<unknown>): void {
     coroutine.generator = null;
     coroutine.state = 'suspended';
+    if (coroutine.scope !== coroutine) closeAbandoned(coroutine);
     if (coroutine.isDrainedAfterBody()) conclude(coroutine);
   }
 }

@@ -10,11 +10,13 @@ import {
   type Operation,
   pause,
   run,
+  scope,
   select,
   singleflight,
   sleep,
   spawn,
   suspend,
+  timeout,
   wait,
 } from '../../scheduler/index.ts';
 import { errorOf } from '../support/error-of.ts';
@@ -182,4 +184,40 @@ t.test('the signal of wait aborts with the reason of the cancellation', async (t
     t.match(reason, { name: 'AbortError', cause: 'enough' });
     yield* errorOf(child.join());
   });
+});
+
+t.test('a scope that was begun and left behind hung its coroutine', async (t) => {
+  await virtually(function* () {
+    const log: string[] = [];
+    const child = spawn(
+      function* () {
+        const begun = scope(function* () {
+          spawn(function* () {
+            try {
+              yield* sleep(1000);
+            } finally {
+              log.push('cancelled');
+            }
+          });
+          yield* timeout(500, () => pause());
+        });
+        begun.next();
+        yield* pause();
+      },
+      { name: 'forgetful', onError: (error) => log.push((error as Error).message) },
+    );
+    t.match(yield* errorOf(child.join()), { name: 'TypeError' });
+    t.strictSame(log, ['cancelled', 'forgetful has left a scope open: is yield* missing?']);
+  });
+  // The same, left while it waits for its children.
+  const error = await rejectionOf(
+    run(function* () {
+      const begun = scope(function* () {
+        spawn(() => sleep(60_000));
+        yield* pause();
+      });
+      for (let step = 0; step < 2; step++) begun.next();
+    }),
+  );
+  t.match(error, { message: /has left a scope open/ });
 });
