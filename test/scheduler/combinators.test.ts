@@ -36,7 +36,7 @@ function* unwind(log: string[], what = 'unwound', error?: Error): Co<never> {
   } finally {
     yield* shield(() => sleep(3));
     log.push(what);
-    // oxlint-disable-next-line no-unsafe-finally
+    // oxlint-disable-next-line no-unsafe-finally -- an error of the cleanup is what is tried
     if (error !== undefined) throw error;
   }
 }

@@ -132,7 +132,7 @@ t.test('C10: an error that is thrown in cleanup replaces it, of the body or of a
     try {
       yield* forever();
     } finally {
-      // oxlint-disable-next-line no-unsafe-finally
+      // oxlint-disable-next-line no-unsafe-finally -- an error of the cleanup is what is tried
       throw failure;
     }
   }

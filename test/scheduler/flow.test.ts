@@ -216,7 +216,7 @@ t.test('retry never retries a cancellation', async (t) => {
       try {
         yield* forever();
       } finally {
-        // oxlint-disable-next-line no-unsafe-finally
+        // oxlint-disable-next-line no-unsafe-finally -- an error of the cleanup is what is tried
         if (attempts === 2) throw failure;
       }
     }

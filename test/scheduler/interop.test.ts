@@ -168,7 +168,7 @@ async function* source(log: string[], count = 3, error?: Error): AsyncGenerator<
   } finally {
     await nextRound();
     log.push('closed');
-    // oxlint-disable-next-line no-unsafe-finally
+    // oxlint-disable-next-line no-unsafe-finally -- an error of the cleanup is what is tried
     if (error !== undefined) throw error;
   }
 }

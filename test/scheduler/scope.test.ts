@@ -391,7 +391,7 @@ t.test("C3 a daemon's error counts like any child's", async (t) => {
         try {
           yield* forever();
         } finally {
-          // oxlint-disable-next-line no-unsafe-finally
+          // oxlint-disable-next-line no-unsafe-finally -- an error of the cleanup is what is tried
           throw failure;
         }
       },

@@ -124,7 +124,7 @@ t.test('singleflight: who comes while a cancelled execution unwinds waits, and s
     } finally {
       yield* shield(() => sleep(10));
       running--;
-      // oxlint-disable-next-line no-unsafe-finally
+      // oxlint-disable-next-line no-unsafe-finally -- an error of the cleanup is what is tried
       if (number === 1) throw failure;
     }
     return number;

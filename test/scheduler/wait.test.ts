@@ -28,7 +28,7 @@ function counted<T>(): { promise: Promise<T>; resolve: Settle<T>; reject: Settle
     reject = fail;
   });
   const made = { promise, resolve, reject, calls: 0 };
-  // oxlint-disable-next-line unicorn/no-thenable
+  // oxlint-disable-next-line unicorn/no-thenable -- it counts who subscribes
   promise.then = ((onFulfilled, onRejected) => {
     made.calls++;
     return Promise.prototype.then.call(promise, onFulfilled, onRejected);
