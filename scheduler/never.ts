@@ -12,8 +12,8 @@ const WAIT = kind<never>({
 });
 
 class NeverOperation extends Leaf<never, undefined, undefined> {
-  override next(sent?: unknown): IteratorResult<Suspension, never> {
-    return new Leaf(WAIT, undefined, undefined).next(sent);
+  override next(): IteratorResult<Suspension, never> {
+    return new Leaf(WAIT, undefined, undefined).next();
   }
 }
 

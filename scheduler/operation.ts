@@ -13,6 +13,7 @@ import { core } from './core.ts';
 import { BusyError } from './errors.ts';
 import type { Coroutine } from './coroutine.ts';
 import type { Kind } from './kind.ts';
+import { isProbing, noteStack } from './probe.ts';
 import { warnOfSwallowing } from './warnings.ts';
 import type { Yieldable } from './yieldable.ts';
 
@@ -54,9 +55,6 @@ export const FIRED = 3;
 /** `value` is the error. */
 export const FAILED = 4;
 
-/** Sent into a suspended generator to learn its stack; only leaves ever see it. */
-export const PROBE: unique symbol = Symbol('skein.probe');
-
 /** The finished result, used again by every leaf; `yield*` reads its value at once. */
 const DONE: { done: true; value: unknown } = { done: true, value: undefined };
 
@@ -80,35 +78,6 @@ class Callback implements Waiter {
   wake(): void {
     queueMicrotask(this.#callback);
   }
-}
-
-/** Bears the stack that the last PROBE found. */
-let noted: Error | undefined;
-
-/** A stack is being asked for. */
-let isProbing = false;
-
-/**
- * Resumes a generator that is suspended in a leaf, which notes its stack and suspends again. An iterator in
- * between may not hand PROBE on: so leaves know by a flag, too.
- */
-export function probe(generator: Operation<unknown>): void {
-  isProbing = true;
-  try {
-    generator.next(PROBE);
-  } finally {
-    isProbing = false;
-  }
-}
-
-/**
- * Takes the stack that a PROBE has noted. It is written only here, outside of the generator: that may run
- * an `Error.prepareStackTrace` of the user's, and what it throws must not end the coroutine.
- */
-export function takeNotedStack(): string {
-  const error = noted;
-  noted = undefined;
-  return String(error?.stack);
 }
 
 /**
@@ -171,14 +140,13 @@ export class Leaf<T, Target = unknown, Item = unknown> implements Operation<T> {
     return this;
   }
 
-  next(sent?: unknown): IteratorResult<Suspension, T> {
-    if (sent === PROBE) return note(this);
+  next(): IteratorResult<Suspension, T> {
+    if (isProbing) return note(this);
     if (this.state <= IDLE) {
       this.state = IDLE;
       if (mustGiveWay(this)) return SUSPENDED;
       return this.kind.poll(this) ? finish(this) : park(this);
     }
-    if (isProbing) return note(this);
     if (this.state === ARMED || (this.waiter !== null && isElsewhere(this.waiter))) {
       core.current?.scope.throwIfCancelled();
       throw new BusyError(`somebody is ${this.describe()} already; one at a time`);
@@ -311,11 +279,9 @@ function isSpent(current: Coroutine<unknown>): boolean {
   return core.streak < 0 || current.scheduler.isTurnSpent();
 }
 
+/** Answers a probe: suspends again, and is as it was. */
 function note<T>(operation: Leaf<T>): IteratorResult<Suspension, T> {
-  const limit = Error.stackTraceLimit;
-  Error.stackTraceLimit = Infinity;
-  noted = new Error();
-  Error.stackTraceLimit = limit;
+  noteStack();
   core.last = operation;
   return SUSPENDED;
 }

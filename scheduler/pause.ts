@@ -25,10 +25,10 @@ const PAUSE = kind<void>({
 const givingWay = new Leaf(PAUSE, undefined, undefined);
 
 class PauseOperation extends Leaf<void, undefined, undefined> {
-  override next(sent?: unknown): IteratorResult<Suspension, void> {
+  override next(): IteratorResult<Suspension, void> {
     const { current } = core;
-    if (this.state !== IDLE || sent !== undefined || current === null || current.scope.isCancelled) {
-      return super.next(sent);
+    if (this.state !== IDLE || current === null || current.scope.isCancelled) {
+      return super.next();
     }
     this.state = FIRED;
     core.last = givingWay as Leaf<unknown>;

@@ -1,8 +1,14 @@
 // The stack of a suspended coroutine, every `yield*` level of it, at no cost until asked for: the
-// generator is resumed with PROBE, the leaf notes its stack and suspends again, and no user code runs (I2).
+// generator is resumed, the leaf notes its stack and suspends again, and no user code runs (I2). Leaves know
+// by a flag, not by what they are sent: an iterator in between may not hand that on.
 
 import type { Coroutine } from './coroutine.ts';
-import { type Operation, probe, takeNotedStack } from './operation.ts';
+
+/** A stack is being asked for. */
+export let isProbing = false;
+
+/** Bears the stack that the last leaf has noted. */
+let noted: Error | undefined;
 
 /**
  * The user's frames of a suspended coroutine, innermost first, as V8 writes them ("at echo (file:line:column)").
@@ -10,10 +16,27 @@ import { type Operation, probe, takeNotedStack } from './operation.ts';
  */
 export function stackOf(coroutine: Coroutine<unknown>): string[] {
   const { generator } = coroutine;
-  // Only then is its generator parked inside a leaf, which alone may see PROBE.
+  // Only then is its generator parked inside a leaf.
   if (coroutine.op === null || coroutine.bare !== null || generator === null) return [];
-  probe(generator as Operation<unknown>);
-  return usersFrames(takeNotedStack());
+  isProbing = true;
+  try {
+    generator.next();
+  } finally {
+    isProbing = false;
+  }
+  // Written only here, outside of the generator: that may run an `Error.prepareStackTrace` of the user's, and
+  // what it throws must not end the coroutine.
+  const error = noted;
+  noted = undefined;
+  return usersFrames(String(error?.stack));
+}
+
+/** Called by the leaf. */
+export function noteStack(): void {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = Infinity;
+  noted = new Error();
+  Error.stackTraceLimit = limit;
 }
 
 /** The frame of `note`, and in it the folder of this package: of its source, or of what was built from it. */
