@@ -6,7 +6,7 @@ import { kind } from './kind.ts';
 import { Leaf, type Operation } from './operation.ts';
 import type { NameOptions } from './sync.ts';
 import { WaitQueue } from './wait-queue.ts';
-import { expectWhole } from './whole-number.ts';
+import { expectWhole } from './numbers.ts';
 
 /**
  * Holds coroutines until a number of them has arrived, then lets all go on; it can be used again at once.

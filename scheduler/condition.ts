@@ -13,7 +13,7 @@ import { kind } from './kind.ts';
 import { type Co, Leaf } from './operation.ts';
 import { notes, type NameOptions } from './sync.ts';
 import { WaitQueue } from './wait-queue.ts';
-import { expectWhole } from './whole-number.ts';
+import { expectWhole } from './numbers.ts';
 
 /**
  * Lets coroutines that hold a mutex wait until something has changed. What they wait for may have been taken

@@ -2,11 +2,12 @@
 // Invariant (C10): a TimeoutError is thrown only if this very deadline cut the body off; a value that was
 // returned stands, an error thrown in cleanup replaces it, and a cancellation from outside passes.
 
-import { CancelledError, inWords, TimeoutError } from './errors.ts';
-import type { Co, Operation } from './operation.ts';
-import { type Limit, within } from './inner-scope.ts';
+import { CancelledError, TimeoutError } from './errors.ts';
+import type { Co } from './operation.ts';
+import { type Limit, type ScopeBody, within } from './inner-scope.ts';
 import type { Scope } from './scope.ts';
 import { Timer } from './timers.ts';
+import { milliseconds } from './numbers.ts';
 
 /**
  * Runs a body in a scope that is cancelled after `ms` milliseconds. Zero or less is a deadline that has
@@ -30,7 +31,7 @@ import { Timer } from './timers.ts';
  * });
  * ```
  */
-export function timeout<T>(ms: number, body: (scope: Scope) => Co<T> | Operation<T>): Co<T> {
+export function timeout<T>(ms: number, body: ScopeBody<T>): Co<T> {
   return within('timeout', false, new Deadline(ms, 'timeout'), body);
 }
 
@@ -64,7 +65,7 @@ export interface ShieldOptions {
  * });
  * ```
  */
-export function shield<T>(body: (scope: Scope) => Co<T> | Operation<T>, options: ShieldOptions = {}): Co<T> {
+export function shield<T>(body: ScopeBody<T>, options: ShieldOptions = {}): Co<T> {
   const { timeout: ms } = options;
   return within('shield', true, ms === undefined ? null : new Deadline(ms, 'shield'), body);
 }
@@ -76,10 +77,7 @@ class Deadline implements Limit {
   #reason: TimeoutError | null = null;
 
   constructor(ms: number, what: string) {
-    if (typeof ms !== 'number' || Number.isNaN(ms)) {
-      throw new TypeError(`${what} expects milliseconds, got ${inWords(ms)}`);
-    }
-    this.#ms = ms;
+    this.#ms = milliseconds(ms, what);
   }
 
   start(scope: Scope): void {

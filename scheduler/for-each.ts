@@ -8,7 +8,7 @@ import { kind } from './kind.ts';
 import { type Co, Leaf, type Operation } from './operation.ts';
 import { scope } from './inner-scope.ts';
 import type { Scope } from './scope.ts';
-import { expectWhole } from './whole-number.ts';
+import { expectWhole } from './numbers.ts';
 
 /** How to go through the items. */
 export interface ForEachOptions {

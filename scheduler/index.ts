@@ -35,7 +35,7 @@ export { current, run, spawn } from './run.ts';
 export { RwLock } from './rw-lock.ts';
 export type { RunOptions, SchedulerOptions } from './options.ts';
 export { Scheduler } from './scheduler.ts';
-export { scope } from './inner-scope.ts';
+export { scope, type ScopeBody } from './inner-scope.ts';
 export { Scope } from './scope.ts';
 export { select, type Selected, trySelect } from './select.ts';
 export { type Permit, Semaphore, type SemaphoreOptions } from './semaphore.ts';

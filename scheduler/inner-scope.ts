@@ -8,6 +8,9 @@ import { kind } from './kind.ts';
 import { type Co, Leaf, type Operation } from './operation.ts';
 import { childrenOf, ENDED, Scope } from './scope.ts';
 
+/** What runs in a scope that is opened for it, and is given that scope. */
+export type ScopeBody<T> = (scope: Scope) => Co<T> | Operation<T>;
+
 /** A scope that is opened inside of a coroutine. */
 export class InnerScope extends Scope {
   /** @internal */ declare isShielded: boolean;
@@ -50,7 +53,7 @@ const DRAIN = kind<void, InnerScope>({
  * @throws what the body or a child throws; CancelledError once, if `cancel` was called on the scope
  * while its body ran
  */
-export function scope<T>(body: (scope: Scope) => Co<T> | Operation<T>): Co<T> {
+export function scope<T>(body: ScopeBody<T>): Co<T> {
   return within('scope', false, null, body);
 }
 
@@ -67,7 +70,7 @@ export function* within<T>(
   what: string,
   isShielded: boolean,
   limit: Limit | null,
-  body: (scope: Scope) => Co<T> | Operation<T>,
+  body: ScopeBody<T>,
 ): Co<T> {
   const owner = core.current;
   if (owner === null) throw new TypeError(`${what} needs a running coroutine: call it inside of run`);
@@ -96,11 +99,7 @@ export function* within<T>(
   return inner.outcome() as T;
 }
 
-function begin<T>(
-  what: string,
-  body: (scope: Scope) => Co<T> | Operation<T>,
-  inner: Scope,
-): Co<T> | Operation<T> {
+function begin<T>(what: string, body: ScopeBody<T>, inner: Scope): Co<T> | Operation<T> {
   if (typeof body !== 'function') {
     throw new TypeError(`${what} expects a generator function, got ${inWords(body)}`);
   }

@@ -4,6 +4,7 @@
 import { CancelledError, inWords } from './errors.ts';
 import type { Co, Operation } from './operation.ts';
 import { shield } from './deadline.ts';
+import { isPromise } from './promise-like.ts';
 import { wait } from './wait.ts';
 
 /** How to iterate. */
@@ -135,8 +136,4 @@ class Source<T> {
       });
     }
   }
-}
-
-function isPromise<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
-  return typeof (value as PromiseLike<T> | null | undefined)?.then === 'function';
 }

@@ -3,7 +3,7 @@
 import { Gate } from './gate.ts';
 import type { Operation } from './operation.ts';
 import type { NameOptions } from './sync.ts';
-import { expectWhole } from './whole-number.ts';
+import { expectWhole } from './numbers.ts';
 
 /**
  * Closed until it was counted down to zero, and open ever after. A latch of 1 is the signal that something

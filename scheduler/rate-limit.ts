@@ -12,7 +12,7 @@ import { Leaf, type Operation } from './operation.ts';
 import { currentScheduler } from './run.ts';
 import { Timer } from './timers.ts';
 import { WaitQueue } from './wait-queue.ts';
-import { expectWhole } from './whole-number.ts';
+import { expectWhole } from './numbers.ts';
 
 /** How to make a rate limiter. */
 export interface RateLimitOptions {

@@ -9,7 +9,7 @@ import type { Co, Operation } from './operation.ts';
 import { currentScheduler } from './run.ts';
 import { scope } from './inner-scope.ts';
 import { sleep } from './sleep.ts';
-import { expectWhole } from './whole-number.ts';
+import { expectWhole } from './numbers.ts';
 
 /** How often and how soon to try again; all are optional. The defaults are those of the AWS SDKs. */
 export interface RetryPolicy {

@@ -8,7 +8,7 @@ import { kind } from './kind.ts';
 import { Leaf, type Operation } from './operation.ts';
 import { notes, type NameOptions } from './sync.ts';
 import { WaitQueue } from './wait-queue.ts';
-import { expectWhole } from './whole-number.ts';
+import { expectWhole } from './numbers.ts';
 
 /** How to make a semaphore. */
 export interface SemaphoreOptions extends NameOptions {

@@ -5,6 +5,7 @@ import { inWords } from './errors.ts';
 import { kind, type Kind } from './kind.ts';
 import { Leaf, type Operation } from './operation.ts';
 import { currentScheduler } from './run.ts';
+import { milliseconds } from './numbers.ts';
 import { Timer, type Timers } from './timers.ts';
 
 const SLEEP = kind<void, Timer, number>({
@@ -118,9 +119,4 @@ export function every(ms: number): Operation<void> {
   }
   const { timers } = currentScheduler();
   return timed(EVERY, timers, { due: timers.clock.now() + ms, period: ms });
-}
-
-function milliseconds(ms: number, what: string): number {
-  if (typeof ms === 'number' && !Number.isNaN(ms)) return ms;
-  throw new TypeError(`${what} expects milliseconds, got ${inWords(ms)}`);
 }

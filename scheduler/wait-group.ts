@@ -3,7 +3,7 @@
 import { Gate } from './gate.ts';
 import type { Operation } from './operation.ts';
 import type { NameOptions } from './sync.ts';
-import { expectWhole } from './whole-number.ts';
+import { expectWhole } from './numbers.ts';
 
 /**
  * Counts what is under way; `wait` waits until all of it is done. It can be used again and again. To wait

@@ -5,6 +5,7 @@ import { core } from './core.ts';
 import { CancelledError, inWords } from './errors.ts';
 import { kind } from './kind.ts';
 import { Leaf, type Operation } from './operation.ts';
+import { isPromise } from './promise-like.ts';
 import type { Scope } from './scope.ts';
 import { WaitQueue } from './wait-queue.ts';
 
@@ -132,7 +133,7 @@ export function wait<T>(
 ): Operation<T> {
   if (typeof source === 'function')
     return new Leaf(WORK, source as Work<unknown>, null) as Operation<unknown> as Operation<T>;
-  if (typeof (source as PromiseLike<T> | null | undefined)?.then === 'function') {
+  if (isPromise(source)) {
     return promised(source) as Operation<unknown> as Operation<T>;
   }
   throw new TypeError(`wait expects a promise, or a function that gives one, got ${inWords(source)}`);

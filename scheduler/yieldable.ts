@@ -10,6 +10,7 @@ import { inWords } from './errors.ts';
 import { observe } from './join.ts';
 import { kind } from './kind.ts';
 import { type Body, FAILED, FIRED, IDLE, Leaf, type Operation, SUSPENDED } from './operation.ts';
+import { isPromise } from './promise-like.ts';
 import { roots } from './registry.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { Scope } from './scope.ts';
@@ -247,10 +248,6 @@ function given(state: number, value: unknown): Leaf<unknown> {
   operation.state = state;
   operation.value = value;
   return operation as Leaf<unknown>;
-}
-
-function isPromise(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function';
 }
 
 function isGenerator(value: unknown): value is Generator<any, unknown, any> {
