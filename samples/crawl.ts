@@ -13,7 +13,7 @@ import type { AddressInfo } from 'node:net';
 import { CancelledError, forEach, retry, run, timeout, wait } from 'skein';
 
 const CONCURRENCY = 4;
-const DEADLINE = 200; // milliseconds for one attempt
+const DEADLINE = Number(process.env['DEADLINE'] ?? 200); // milliseconds for one attempt
 
 class StatusError extends Error {
   readonly isTemporary: boolean;
