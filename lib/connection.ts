@@ -13,10 +13,7 @@ import { checkCallback, checkDuration } from './io-error.ts';
 import { Linger } from './linger.ts';
 import { Output } from './output.ts';
 import { end, flush, write } from './write.ts';
-import type { Endpoint, Socket } from './reactor/contract.ts';
-
-/** Milliseconds of silence before a dead peer is probed for; Go's default. */
-const KEEP_ALIVE = 15_000;
+import { type Endpoint, KEEP_ALIVE, type Socket } from './reactor/contract.ts';
 
 /**
  * A TCP or Unix connection. `listen`, `dial`, `serve` and `EventLoop` make them.
@@ -69,10 +66,6 @@ export class Connection {
     this.#input = new Input(socket, this.remoteAddress, isAdded);
     this.#readOperation = readFrom(this.#input);
     socket.owner = this;
-    if (this.localAddress.path === '') {
-      socket.setNoDelay(true);
-      socket.setKeepAlive(KEEP_ALIVE);
-    }
   }
 
   // Coroutine face.
@@ -233,6 +226,7 @@ export class Connection {
     checkDuration(ms, 'idleTimeout');
     if (this.isClosed) return;
     this.#input.idle ??= new IdleTimer(this.#scheduler, () => this.#onIdle());
+    this.#output.idle = this.#input.idle;
     this.#input.idle.start(ms === Infinity ? 0 : ms);
   }
 
@@ -256,7 +250,6 @@ export class Connection {
 
   /** @internal */
   onSent(): void {
-    this.#input.idle?.touch();
     this.#output.onSent();
   }
 

@@ -29,8 +29,6 @@ export class Input {
   #isAdded: boolean;
   /** Makes the error of whoever reads after the connection was closed. */
   #closed: (() => Error) | null = null;
-  /** What `readInto` had no room for. */
-  #rest: Buffer | null = null;
 
   constructor(socket: Socket, peer: Address, isAdded: boolean) {
     this.#socket = socket;
@@ -46,53 +44,45 @@ export class Input {
     else this.#socket.unwantRead();
   }
 
-  /** Takes what has come; undefined if nothing has. */
-  take(): Buffer | null | undefined {
-    if (this.#closed !== null) throw atLeaf(this.#closed());
-    if (!this.#isAdded) return undefined;
-    let data: Buffer | null | undefined = this.#rest;
-    if (data !== null) {
-      this.#rest = null;
-      return data;
-    }
+  /**
+   * Takes what has come; undefined if nothing has. For one who may be waiting, the connection is its own until
+   * something was taken, or that failed.
+   */
+  takeFor(reader: Reader): Buffer | null | undefined {
+    if (!this.#mayTake(reader)) return undefined;
+    let data: Buffer | null | undefined;
     try {
       data = this.#socket.read();
     } catch (error) {
-      throw ioError(error as Error, `reading from ${this.peer}`, this.peer);
+      throw this.#failed(reader, error);
     }
-    if (data) {
-      this.bytesRead += data.byteLength;
-      this.idle?.touch();
-    }
+    if (data !== undefined) this.#took(reader, data === null ? 0 : data.byteLength);
     return data;
   }
 
-  /** `take` for one who may be waiting: the connection is its own until something was taken, or that failed. */
-  takeFor(reader: Reader): Buffer | null | undefined {
-    if (this.reader !== null && this.reader !== reader) throw busy(this);
-    let data: Buffer | null | undefined = null;
+  /** The same into a buffer: the number of bytes, 0 at the end of the stream. */
+  takeInto(reader: Reader, buffer: Uint8Array): number | undefined {
+    if (!this.#mayTake(reader)) return undefined;
+    let size: number | undefined;
     try {
-      data = this.take();
-    } finally {
-      if (data !== undefined && this.reader === reader) this.reader = null;
+      size = this.#socket.readInto(buffer);
+    } catch (error) {
+      throw this.#failed(reader, error);
     }
-    return data;
+    if (size !== undefined) this.#took(reader, size);
+    return size;
   }
 
   /** Whether something waits to be taken. */
   get isReadable(): boolean {
-    return this.#rest !== null || this.#socket.isReadable;
-  }
-
-  putBack(rest: Buffer): void {
-    this.#rest = rest;
+    return this.#socket.isReadable;
   }
 
   /** Tells the reader, later, when there is something to take. */
-  await(reader: Reader): void {
+  await(reader: Reader, intoOwnBuffer = false): void {
     this.reader = reader;
     if (this.#closed === null && !this.#isAdded) return;
-    if (this.#closed === null && !this.isReadable) this.#socket.wantRead();
+    if (this.#closed === null && !this.isReadable) this.#socket.wantRead(intoOwnBuffer);
     else queueMicrotask(() => this.reader === reader && reader.notify());
   }
 
@@ -105,10 +95,33 @@ export class Input {
   /** The connection was closed: whoever waits is told so (N7). */
   close(reason: () => Error): void {
     this.#closed = reason;
-    this.#rest = null;
     if (this.reader === null) return;
     this.#socket.unwantRead();
     this.await(this.reader);
+  }
+
+  /** False while nothing is delivered. */
+  #mayTake(reader: Reader): boolean {
+    if (this.reader !== null && this.reader !== reader) throw busy(this);
+    if (this.#closed === null) return this.#isAdded;
+    this.#leave(reader);
+    throw atLeaf(this.#closed());
+  }
+
+  #took(reader: Reader, size: number): void {
+    this.#leave(reader);
+    if (size === 0) return;
+    this.bytesRead += size;
+    this.idle?.touch();
+  }
+
+  #failed(reader: Reader, error: unknown): Error {
+    this.#leave(reader);
+    return ioError(error as Error, `reading from ${this.peer}`, this.peer);
+  }
+
+  #leave(reader: Reader): void {
+    if (this.reader === reader) this.reader = null;
   }
 }
 
@@ -142,16 +155,12 @@ const READ = kind<Buffer | null, Input>({
 
 const READ_INTO = kind<number, Input, Uint8Array>({
   poll(operation) {
-    const { target: input, item: buffer } = operation;
-    const data = input.takeFor(operation);
-    if (data === undefined) return false;
-    const size = data === null ? 0 : Math.min(data.byteLength, buffer.byteLength);
-    if (data !== null) buffer.set(data.subarray(0, size));
-    if (data !== null && size < data.byteLength) input.putBack(data.subarray(size));
+    const size = operation.target.takeInto(operation, operation.item);
+    if (size === undefined) return false;
     operation.value = size;
     return true;
   },
-  arm: (operation) => operation.target.await(operation),
+  arm: (operation) => operation.target.await(operation, true),
   disarm: (operation) => operation.target.abandon(operation),
   describe: ({ target }) => `reading from ${target.peer}`,
 });

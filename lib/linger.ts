@@ -28,6 +28,7 @@ export class Linger implements SocketOwner {
     this.#limit = new Timer(timers, giveUp);
     socket.owner = this;
     socket.end();
+    this.#watch();
     this.#patience.start(NO_PROGRESS);
     this.#limit.start(IN_ALL);
     // Bytes that are there already are discarded later: `close` itself calls nobody back.
@@ -62,7 +63,11 @@ export class Linger implements SocketOwner {
       }
       this.#socket.wantRead();
     } catch {
+      // What cuts the reader off has cut the writer off: those who wait for their bytes hear of it first.
+      this.#output.onSent();
+      this.#tell();
       this.#stop();
+      this.#socket.reset();
     }
   }
 
@@ -72,14 +77,23 @@ export class Linger implements SocketOwner {
     if (this.#lost !== null) return;
     if (this.#socket.writeError === undefined) this.#patience.start(NO_PROGRESS);
     this.#tell();
+    this.#watch();
     if (this.#output.waiting <= 0 && this.#socket.isReadable) this.onReadable();
+  }
+
+  /** Asks to be told of progress. */
+  #watch(): void {
+    if (this.#output.waiting > 0 && this.#socket.writeError === undefined) this.#socket.wantSent();
   }
 
   #tell(): void {
     const { writeError } = this.#socket;
     const isLost = this.#output.waiting > 0;
     if (isLost && writeError === undefined && this.#lost === null) return;
-    if (writeError !== undefined) this.#stop();
+    if (writeError !== undefined) {
+      this.#stop();
+      this.#socket.reset();
+    }
     this.#onDelivered?.(isLost ? (this.#lost?.() ?? this.#output.error()) : null);
     this.#onDelivered = null;
   }

@@ -11,6 +11,7 @@ import { ClosedError } from '../scheduler/errors.ts';
 import { atLeaf } from '../scheduler/at-leaf.ts';
 import { WaitQueue } from '../scheduler/wait-queue.ts';
 import type { Address } from './address.ts';
+import type { IdleTimer } from './idle.ts';
 import { guarded, ioError } from './io-error.ts';
 import type { Socket } from './reactor/contract.ts';
 import type { DrainOperation } from './write.ts';
@@ -33,6 +34,8 @@ export class Output {
   readonly writers = new WaitQueue<DrainOperation>();
   /** Handed over, waiting for the kernel. */
   readonly drains = new WaitQueue<DrainOperation>();
+  /** Hears of each byte that the kernel takes; null while there is no idle timeout. */
+  idle: IdleTimer | null = null;
   /** Callbacks of `send`, by the byte after which each is due. */
   readonly #callbacks: Sending[] = [];
   /** `end` was performed. */
@@ -78,6 +81,7 @@ export class Output {
   handOver(bytes: Uint8Array, isOwned: boolean): void {
     this.#handedOver += bytes.byteLength;
     this.socket.write(bytes, isOwned);
+    if (this.#isWatched) this.socket.wantSent();
   }
 
   send(bytes: Uint8Array, onSent: OnSent | undefined): void {
@@ -91,6 +95,7 @@ export class Output {
     if (onSent === undefined) return;
     if (failure === null && (bytes.byteLength > 0 || this.#callbacks.length > 0)) {
       this.#callbacks.push({ until: this.#handedOver, onSent });
+      this.socket.wantSent();
     } else {
       queueMicrotask(() => guarded(onSent, failure));
     }
@@ -103,6 +108,7 @@ export class Output {
 
   /** The kernel has taken more, or a write has failed. */
   onSent(): void {
+    this.idle?.touch();
     const { writeError, sent } = this.socket;
     for (let drain = this.drains.first; drain !== null;) {
       const next = drain.behind as DrainOperation | null;
@@ -113,12 +119,31 @@ export class Output {
       drain = next;
     }
     this.wakeWriter();
+    if (this.waiting > 0 && writeError === undefined && this.#isWatched) this.socket.wantSent();
     const isDue = ({ until }: Sending): boolean => writeError !== undefined || until <= sent;
     const later = this.#callbacks.findIndex((sending) => !isDue(sending));
     if (later === 0 || this.#callbacks.length === 0) return;
     const failure = writeError === undefined ? null : this.error();
     const due = this.#callbacks.splice(0, later === -1 ? Infinity : later);
     for (const { onSent } of due) guarded(onSent, failure);
+  }
+
+  /** Somebody wants to know when the kernel has taken more. */
+  get #isWatched(): boolean {
+    const { idle, drains, writers } = this;
+    return idle !== null || drains.first !== null || writers.first !== null || this.#callbacks.length > 0;
+  }
+
+  /** Joins those who wait for the kernel. */
+  awaitDrain(operation: DrainOperation): void {
+    this.drains.push(operation);
+    this.socket.wantSent();
+  }
+
+  /** Joins those who wait for their turn. */
+  awaitTurn(operation: DrainOperation): void {
+    this.writers.push(operation);
+    this.socket.wantSent();
   }
 
   /** The first writer in the queue may try. It leaves the queue itself, so that nobody overtakes it. */

@@ -72,8 +72,8 @@ const WRITE = kind<void, Output, Progress>({
     return true;
   },
   arm(operation) {
-    if (operation.item.isBegun) operation.target.drains.push(operation);
-    else if (operation.queue === null) operation.target.writers.push(operation);
+    if (operation.item.isBegun) operation.target.awaitDrain(operation);
+    else if (operation.queue === null) operation.target.awaitTurn(operation);
   },
   disarm(operation) {
     const { target: output, item } = operation;
@@ -99,7 +99,7 @@ const WRITE = kind<void, Output, Progress>({
 
 const FLUSH = kind<void, Output, Progress>({
   poll: (operation) => drain(operation, (output) => output.socket.flush()),
-  arm: (operation) => operation.target.drains.push(operation),
+  arm: (operation) => operation.target.awaitDrain(operation),
   disarm: stopDraining,
   enlist: () => false,
   describe: ({ target }) => `flushing to ${target.peer}`,
@@ -107,7 +107,7 @@ const FLUSH = kind<void, Output, Progress>({
 
 const END = kind<void, Output, Progress>({
   poll: (operation) => drain(operation, (output) => output.end()),
-  arm: (operation) => operation.target.drains.push(operation),
+  arm: (operation) => operation.target.awaitDrain(operation),
   disarm: stopDraining,
   enlist: () => false,
   describe: ({ target }) => `ending the stream to ${target.peer}`,

@@ -7,11 +7,13 @@
 // R3  `isReadable` says whether `read` would give something. After `wantRead`, asked for when it is false,
 //     `onReadable` comes once, when it has become true.
 // R4  At most one chunk is held for a reader who has not asked: the kernel's window does the rest (N1).
+//     After `wantRead(true)` the bytes are left where they are, as far as the platform lets them be: the one
+//     who reads has a buffer for them.
 // R5  `write` takes the bytes in order. `isOwned` bytes may be kept; others are borrowed until `sent` has
 //     passed them, or copied by `keep`. What is written in one turn reaches the kernel together, before
 //     the loop waits; `flush` does it now.
-// R6  `onSent` comes after `sent` has grown. A write that fails is sticky: `writeError` is set, what was
-//     not sent is dropped, `onSent` comes once more.
+// R6  After `wantSent`, `onSent` comes once: when `sent` has grown, or when nothing waits to be sent. A write
+//     that fails is sticky: `writeError` is set, what was not sent is dropped, and `onSent` comes unasked.
 // R7  `end` shuts down writing after what was written; reads go on (N4). `reset` drops everything at
 //     once and lets the peer see it; on a Unix socket it closes. Both may be called at any time, twice.
 //     After `reset` nothing is called back.
@@ -20,7 +22,12 @@
 // R9  A listener takes connections from the kernel only while somebody wants them, as far as the
 //     platform lets it; errors of accepting go to `onError` and are retried, and nobody is dropped
 //     without `onError` or `dropped` saying so (N10). Addresses are taken at accept (N11).
+//     Where connections can wait in the kernel, those beyond `maxConnections` do; elsewhere they are refused.
 // R10 Errors are those of the operating system, with `code` and `syscall` as Node names them.
+// R11 A TCP socket is born without Nagle's delay, and with keep-alive after `KEEP_ALIVE`.
+
+/** Milliseconds of silence before a dead peer is probed for; Go's default. */
+export const KEEP_ALIVE = 15_000;
 
 /** A host and a port, or a path. */
 export interface Endpoint {
@@ -34,7 +41,12 @@ export interface ListenOptions {
   readonly backlog?: number | undefined;
   /** Bind only IPv6 on an IPv6 address, not IPv4 too. */
   readonly ipv6Only?: boolean | undefined;
-  /** Connections open at once, beyond which new ones are refused; by default what descriptors allow. */
+  /** Several sockets may listen on the port, and share its connections (SO_REUSEPORT): one a thread, say. */
+  readonly reusePort?: boolean | undefined;
+  /**
+   * Connections open at once. Further ones wait until one is closed; on the portable reactor they are refused.
+   * By default what descriptors allow.
+   */
   readonly maxConnections?: number | undefined;
 }
 
@@ -81,8 +93,11 @@ export interface Socket {
   readonly writeError: Error | undefined;
   readonly isReadable: boolean;
   read(): Buffer | null | undefined;
-  wantRead(): void;
+  /** As `read`, into a buffer: the number of bytes, 0 at the peer's end. */
+  readInto(buffer: Uint8Array): number | undefined;
+  wantRead(intoOwnBuffer?: boolean): void;
   unwantRead(): void;
+  wantSent(): void;
   write(bytes: Uint8Array, isOwned: boolean): void;
   /** Copies what is borrowed and not sent: its owner takes it back. */
   keep(): void;
@@ -100,7 +115,9 @@ export interface ConnectOwner {
 }
 
 export interface Reactor {
-  readonly name: string;
+  readonly name: 'epoll' | 'node';
+  /** Connections whose descriptor is open, accepted and dialled. */
+  readonly open: number;
   listen(endpoint: Endpoint, options: ListenOptions, owner: ListenerOwner): Listener;
   /** Gives a function that ends the attempt; after it nothing is called back. */
   connect(endpoint: Endpoint, owner: ConnectOwner): () => void;

@@ -21,33 +21,41 @@ export class SocketBudget {
   #countAgainAt = 0;
   #countedAt = -Infinity;
   #soft: number | undefined;
+  readonly #now: () => number;
+
+  /** `now` is in milliseconds. */
+  constructor(now = () => performance.now()) {
+    this.#now = now;
+  }
 
   fits(open: number): boolean {
-    if (open >= this.#countAgainAt && performance.now() - this.#countedAt >= COUNT_EVERY) this.#count(open);
+    if (open >= this.#countAgainAt && this.#now() - this.#countedAt >= COUNT_EVERY) this.#count(open);
     return open < this.limit;
   }
 
   #count(open: number): void {
-    this.#soft ??= softLimit();
+    this.#soft ??= descriptorLimit('soft');
     const room = Math.max(0, this.#soft - openDescriptors() - RESERVE);
     this.limit = open + room;
     this.#countAgainAt = open + Math.floor(room / 2);
-    this.#countedAt = performance.now();
+    this.#countedAt = this.#now();
   }
 }
 
-function softLimit(): number {
+/** How many descriptors the process may have; Infinity where that cannot be found out. */
+export function descriptorLimit(which: 'soft' | 'hard'): number {
   try {
-    const limit = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1];
+    const limits = readFileSync('/proc/self/limits', 'latin1');
+    const limit = /^Max open files\s+(?<soft>\d+)\s+(?<hard>\d+)/m.exec(limits)?.groups?.[which];
     if (limit !== undefined) return Number(limit);
   } catch {
     // No /proc on this system: the report knows it too, at the price of some milliseconds.
   }
   const report = process.report.getReport() as unknown as {
-    userLimits?: { open_files?: { soft?: unknown } };
+    userLimits?: { open_files?: { soft?: unknown; hard?: unknown } };
   };
-  const soft = Number(report.userLimits?.open_files?.soft);
-  return Number.isFinite(soft) ? soft : Infinity;
+  const limit = Number(report.userLimits?.open_files?.[which]);
+  return Number.isFinite(limit) ? limit : Infinity;
 }
 
 function openDescriptors(): number {

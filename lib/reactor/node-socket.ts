@@ -9,16 +9,9 @@
 import type net from 'node:net';
 import type { Endpoint, Socket, SocketOwner } from './contract.ts';
 import type { Holds } from './holds.ts';
-
-/** The most that is handed to Node at once. */
-const PIECE = 65_536;
+import { Pending } from './pending.ts';
 
 const NOTHING = Buffer.alloc(0);
-
-interface Output {
-  bytes: Uint8Array;
-  isOwned: boolean;
-}
 
 export interface SocketHost {
   readonly holds: Holds;
@@ -41,12 +34,13 @@ export class NodeSocket implements Socket {
   #hasEnded = false;
   #wantsRead = false;
   /** Written and not yet in flight. */
-  #output: Output[] = [];
+  readonly #output = new Pending();
   #inFlight = 0;
   /** `flushTurn` will be called. */
   #isDirty = false;
   /** `sent` has grown and the owner does not know. */
   #hasNews = false;
+  #wantsSent = false;
   #isEnding = false;
   /** `end` has reached Node. */
   #isShut = false;
@@ -81,6 +75,18 @@ export class NodeSocket implements Socket {
     return this.#hasEnded ? null : undefined;
   }
 
+  readInto(buffer: Uint8Array): number | undefined {
+    const chunk = this.read();
+    if (!chunk) return chunk === null ? 0 : undefined;
+    if (chunk.byteLength <= buffer.byteLength) {
+      buffer.set(chunk);
+      return chunk.byteLength;
+    }
+    buffer.set(chunk.subarray(0, buffer.byteLength));
+    this.#chunks.unshift(chunk.subarray(buffer.byteLength));
+    return buffer.byteLength;
+  }
+
   wantRead(): void {
     if (this.#wantsRead || this.#isReset) return;
     this.#wantsRead = true;
@@ -94,20 +100,24 @@ export class NodeSocket implements Socket {
     this.#host.holds.remove();
   }
 
+  wantSent(): void {
+    if (this.#isReset) return;
+    this.#wantsSent = true;
+    if (this.written > this.sent) return;
+    this.#hasNews = true;
+    this.#later();
+  }
+
   write(bytes: Uint8Array, isOwned: boolean): void {
     if (bytes.byteLength === 0 || this.writeError !== undefined || this.#isReset) return;
     if (this.written === this.sent) this.#host.holds.add();
     this.written += bytes.byteLength;
-    this.#output.push({ bytes, isOwned });
+    this.#output.push(bytes, isOwned);
     if (this.#inFlight === 0) this.#later();
   }
 
   keep(): void {
-    for (const entry of this.#output) {
-      if (entry.isOwned) continue;
-      entry.bytes = Buffer.from(entry.bytes);
-      entry.isOwned = true;
-    }
+    this.#output.keep();
   }
 
   flush(): void {
@@ -121,6 +131,8 @@ export class NodeSocket implements Socket {
     this.#pump();
     if (!this.#hasNews) return;
     this.#hasNews = false;
+    if (!this.#wantsSent) return;
+    this.#wantsSent = false;
     this.owner?.onSent();
   }
 
@@ -155,7 +167,7 @@ export class NodeSocket implements Socket {
   #pump(): void {
     if (this.#inFlight > 0 || this.#isReset) return;
     const socket = this.#socket;
-    for (let piece; (piece = this.#nextPiece()) !== undefined;) {
+    for (let piece; (piece = this.#output.take()) !== undefined;) {
       socket.write(piece);
       if (socket.writableLength > 0 || socket.errored !== null || socket.destroyed) {
         this.#inFlight = piece.byteLength;
@@ -191,41 +203,6 @@ export class NodeSocket implements Socket {
     this.#host.flushLater(this);
   }
 
-  /** The next bytes to hand over, at most PIECE; copied unless they are one owned piece. */
-  #nextPiece(): Uint8Array | undefined {
-    const first = this.#output[0];
-    if (first === undefined) return undefined;
-    if (first.isOwned && (this.#output.length === 1 || first.bytes.byteLength >= PIECE)) {
-      return this.#takePiece(first, PIECE);
-    }
-    const pieces: Uint8Array[] = [];
-    let size = 0;
-    let used = 0;
-    for (const entry of this.#output) {
-      const piece = entry.bytes.subarray(0, PIECE - size);
-      pieces.push(piece);
-      size += piece.byteLength;
-      if (piece.byteLength < entry.bytes.byteLength) {
-        entry.bytes = entry.bytes.subarray(piece.byteLength);
-        break;
-      }
-      used++;
-      if (size === PIECE) break;
-    }
-    this.#output = used === this.#output.length ? [] : this.#output.slice(used);
-    return Buffer.concat(pieces, size);
-  }
-
-  #takePiece(entry: Output, size: number): Uint8Array {
-    const { bytes } = entry;
-    if (bytes.byteLength <= size) {
-      this.#output.shift();
-      return bytes;
-    }
-    entry.bytes = bytes.subarray(size);
-    return bytes.subarray(0, size);
-  }
-
   /** Node destroys a socket on its first error: what was read before it can still be taken. */
   #onError(error: Error): void {
     if (this.#isReset) return;
@@ -241,7 +218,7 @@ export class NodeSocket implements Socket {
   }
 
   #dropOutput(): void {
-    this.#output = [];
+    this.#output.clear();
     if (this.written > this.sent) this.#host.holds.remove();
     this.written = this.sent;
   }

@@ -3,26 +3,29 @@
 // bounded queue, and what goes beyond the descriptors that are left is refused, counted and reported.
 
 import net from 'node:net';
-import type {
-  ConnectOwner,
-  Endpoint,
-  Listener,
-  ListenerOwner,
-  ListenOptions,
-  Reactor,
-  Socket,
+import {
+  type ConnectOwner,
+  type Endpoint,
+  KEEP_ALIVE,
+  type Listener,
+  type ListenerOwner,
+  type ListenOptions,
+  type Reactor,
+  type Socket,
 } from './contract.ts';
 import { SocketBudget } from './descriptors.ts';
 import { Holds } from './holds.ts';
 import { endpoint, NodeSocket, type SocketHost } from './node-socket.ts';
 
 const BACKLOG = 511;
+/** What a TCP socket is born with. */
+const DEFAULTS = { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE };
+
 const settled = Promise.resolve();
 
 export class NodeReactor implements Reactor, SocketHost {
   readonly name = 'node';
   readonly holds = new Holds();
-  /** Sockets that are open, accepted and dialled. */
   open = 0;
   readonly budget = new SocketBudget();
   #dirty: NodeSocket[] = [];
@@ -33,7 +36,7 @@ export class NodeReactor implements Reactor, SocketHost {
 
   connect(to: Endpoint, owner: ConnectOwner): () => void {
     const target = to.path === '' ? { host: to.host, port: to.port } : { path: to.path };
-    const socket = net.connect({ ...target, allowHalfOpen: true });
+    const socket = net.connect({ ...target, ...(to.path === '' ? DEFAULTS : {}), allowHalfOpen: true });
     let isOver = false;
     const end = (): boolean => {
       if (isOver) return false;
@@ -101,15 +104,20 @@ class NodeListener implements Listener {
     this.address = to;
     this.#backlog = Math.max(1, options.backlog ?? BACKLOG);
     this.#maxConnections = options.maxConnections ?? Infinity;
-    this.#server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true });
+    this.#server = net.createServer({
+      ...(to.path === '' ? DEFAULTS : {}),
+      allowHalfOpen: true,
+      pauseOnConnect: true,
+    });
     // Binding keeps the process alive until its answer is there.
     reactor.holds.add();
     this.#server.on('listening', () => this.#onListening());
     this.#server.on('error', (error) => this.#onError(error));
     this.#server.on('connection', (socket) => this.#onConnection(socket));
+    const { reusePort = false } = options;
     const where =
       to.path === ''
-        ? { host: to.host, port: to.port, ipv6Only: options.ipv6Only ?? false }
+        ? { host: to.host, port: to.port, ipv6Only: options.ipv6Only ?? false, reusePort }
         : { path: to.path };
     this.#server.listen({ ...where, backlog: this.#backlog });
   }

@@ -1,4 +1,4 @@
 import { NodeReactor } from '../../lib/reactor/node.ts';
 import { contract } from './reactor.ts';
 
-contract(new NodeReactor());
+contract(new NodeReactor(), { isEager: true });

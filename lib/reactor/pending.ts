@@ -1,0 +1,86 @@
+// Output that waits for the kernel, oldest first. Bytes that are not owned are borrowed until they have gone,
+// or until `keep` copies them.
+
+/** The most that is handed over at once. */
+export const PIECE = 65_536;
+
+interface Output {
+  bytes: Uint8Array;
+  isOwned: boolean;
+}
+
+export class Pending {
+  #outputs: Output[] = [];
+  /** Those before it have gone: a moving head, since a long queue must not be moved for each. */
+  #head = 0;
+
+  get isEmpty(): boolean {
+    return this.#head === this.#outputs.length;
+  }
+
+  push(bytes: Uint8Array, isOwned: boolean): void {
+    this.#outputs.push({ bytes, isOwned });
+  }
+
+  keep(): void {
+    for (let index = this.#head; index < this.#outputs.length; index++) {
+      const output = this.#outputs[index]!;
+      if (output.isOwned) continue;
+      output.bytes = Buffer.from(output.bytes);
+      output.isOwned = true;
+    }
+  }
+
+  clear(): void {
+    this.#outputs = [];
+    this.#head = 0;
+  }
+
+  /** The next bytes to send, at most `PIECE` unless they are one piece; they stay until `drop`. */
+  peek(): Uint8Array | undefined {
+    const first = this.#outputs[this.#head];
+    if (first === undefined || first.bytes.byteLength >= PIECE || this.#head + 1 === this.#outputs.length) {
+      return first?.bytes;
+    }
+    const pieces: Uint8Array[] = [];
+    let size = 0;
+    let index = this.#head;
+    for (let output; size < PIECE && (output = this.#outputs[index]) !== undefined; index++) {
+      const piece = output.bytes.subarray(0, PIECE - size);
+      pieces.push(piece);
+      size += piece.byteLength;
+      if (piece.byteLength < output.bytes.byteLength) {
+        output.bytes = output.bytes.subarray(piece.byteLength);
+        break;
+      }
+    }
+    const joined = Buffer.concat(pieces, size);
+    this.#head = index - 1;
+    this.#outputs[this.#head] = { bytes: joined, isOwned: true };
+    return joined;
+  }
+
+  /** The next bytes, at most `PIECE`, for somebody who keeps them: a copy of what is borrowed. */
+  take(): Uint8Array | undefined {
+    const bytes = this.peek()?.subarray(0, PIECE);
+    if (bytes === undefined) return undefined;
+    const piece = this.#outputs[this.#head]!.isOwned ? bytes : Buffer.from(bytes);
+    this.drop(bytes.byteLength);
+    return piece;
+  }
+
+  /** The first `size` bytes have gone: at most as many as `peek` gave. */
+  drop(size: number): void {
+    const first = this.#outputs[this.#head]!;
+    if (size < first.bytes.byteLength) {
+      first.bytes = first.bytes.subarray(size);
+      return;
+    }
+    this.#head++;
+    if (this.#head === this.#outputs.length) this.clear();
+    else if (this.#head > 64 && this.#head * 2 > this.#outputs.length) {
+      this.#outputs.splice(0, this.#head);
+      this.#head = 0;
+    }
+  }
+}
