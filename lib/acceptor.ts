@@ -11,7 +11,7 @@ import { Address, type AddressLike } from './address.ts';
 import { Connection } from './connection.ts';
 import { checkCount, guarded, ioError, uncaught } from './io-error.ts';
 import type { Listener, ListenOptions as ReactorOptions, Socket } from './reactor/contract.ts';
-import { reactor } from './reactor/index.ts';
+import { reactor } from './the-reactor.ts';
 
 /** How to listen; all are optional. */
 export interface ListenOptions extends ReactorOptions {

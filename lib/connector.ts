@@ -8,7 +8,7 @@ import { Timer } from '../scheduler/timers.ts';
 import { Address, type AddressLike } from './address.ts';
 import { Connection } from './connection.ts';
 import { checkCallback, checkDuration, guarded, ioError } from './io-error.ts';
-import { reactor } from './reactor/index.ts';
+import { reactor } from './the-reactor.ts';
 
 /** How to dial; all are optional. */
 export interface DialOptions {

@@ -5,7 +5,7 @@ import { inWords } from '../scheduler/errors.ts';
 import { Acceptor } from './acceptor.ts';
 import { Connection } from './connection.ts';
 import { guarded, uncaught } from './io-error.ts';
-import { reactor } from './reactor/index.ts';
+import { reactor } from './the-reactor.ts';
 
 interface Accepting {
   readonly onConnection: (conn: Connection) => void;

@@ -7,4 +7,5 @@ export { Connection } from './connection.ts';
 export { Connector, dial, type DialOptions } from './connector.ts';
 export { EventLoop } from './event.ts';
 export { listen } from './listen.ts';
+export { reactorName } from './the-reactor.ts';
 export { serve, type ServeOptions } from './serve.ts';

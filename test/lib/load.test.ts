@@ -3,8 +3,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import t from 'tap';
 import { type Co, type Connection, run, serve } from '../../lib/index.ts';
-import { reactor } from '../../lib/reactor/index.ts';
-import type { NodeReactor } from '../../lib/reactor/node.ts';
+import { reactor } from '../../lib/the-reactor.ts';
 import { until } from '../support/peers.ts';
 
 const CLIENTS = 1_000;
@@ -91,7 +90,7 @@ t.test(
     t.ok(counts.reduce((sum, count) => sum + count, 0) > 1e9, 'more than a gigabyte');
     stop.abort();
     await server;
-    await until(() => (reactor as NodeReactor).open === 0, 'the last descriptor');
+    await until(() => reactor.open === 0, 'the last descriptor');
     const left = () => process.getActiveResourcesInfo().filter((name) => /TCP|Immediate/.test(name));
     await until(() => left().length === 0, 'the last handle');
     // The runner keeps what it prints; a chunk kept for each client would be 64 MB.

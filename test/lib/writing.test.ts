@@ -1,8 +1,7 @@
 import { once } from 'node:events';
 import t from 'tap';
 import { pause, run, sleep, spawn, wait } from '../../lib/index.ts';
-import { reactor } from '../../lib/reactor/index.ts';
-import type { NodeReactor } from '../../lib/reactor/node.ts';
+import { reactor } from '../../lib/the-reactor.ts';
 import { failure, noteAccepted, withPair } from '../support/pair.ts';
 import { readAll, socketPath, until } from '../support/peers.ts';
 
@@ -253,7 +252,7 @@ for (const kind of ['TCP', 'Unix']) {
         peer.write('to nobody');
         peer.resume().end();
         yield* wait(closed);
-        yield* wait(until(() => (reactor as NodeReactor).open === 0, 'the last descriptor'));
+        yield* wait(until(() => reactor.open === 0, 'the last descriptor'));
         t.pass();
       }, address()),
     ),

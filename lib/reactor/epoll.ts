@@ -1,0 +1,261 @@
+// The reactor over epoll, by the addon in native/. It owns the memory that both sides share, and knows whose
+// each slot is. A batch of records is taken down whole before the first owner hears of it: owners run code that
+// may close what the next record is about (N12).
+//
+//   addon ── deliver(count) ──► record, record, … ──► tell, tell, … ──► microtasks: coroutines ──► flush (addon)
+//                                                                          write into `output` ────┘
+
+import { lookup } from 'node:dns';
+import { isIP } from 'node:net';
+import { constants } from 'node:os';
+import type {
+  ConnectOwner,
+  Endpoint,
+  Listener,
+  ListenerOwner,
+  ListenOptions,
+  Reactor,
+  Socket,
+} from './contract.ts';
+import { KEEP_ALIVE } from './contract.ts';
+import { descriptorLimit } from './descriptors.ts';
+import { EpollAttempt } from './epoll-attempt.ts';
+import { EpollListener } from './epoll-listener.ts';
+import { EpollSocket } from './epoll-socket.ts';
+import {
+  type Addon,
+  ENTRIES_USED,
+  ENTRY,
+  GENERATION,
+  HEADER_LENGTH,
+  HOLDS,
+  IS_DELIVERING,
+  MUST_DEFER,
+  type Native,
+  OUTPUT_USED,
+  RECORD,
+} from './native.ts';
+
+/** The highest number of descriptors that is provided for; what is not used takes no memory. */
+const MOST_SLOTS = 1 << 20;
+const RECORDS = 2_048;
+const ENTRIES = 2_048;
+const INPUT_SIZE = 262_144;
+const OUTPUT_SIZE = 262_144;
+const ADDRESS_SIZE = 128;
+
+const settled = Promise.resolve();
+
+/** Whoever has a slot: hears of a batch in two steps. */
+interface SlotOwner {
+  readonly generation: number;
+  record(result: number, offset: number): void;
+  tell(): void;
+}
+
+export class EpollReactor implements Reactor {
+  readonly name = 'epoll';
+  open = 0;
+  readonly native: Native;
+  readonly flags: Uint8Array;
+  readonly header = new Int32Array(HEADER_LENGTH);
+  readonly input = Buffer.from(new ArrayBuffer(INPUT_SIZE));
+  readonly output = Buffer.from(new ArrayBuffer(OUTPUT_SIZE));
+  readonly entries = new Int32Array(ENTRIES * ENTRY);
+  /** By slot. */
+  readonly sockets: (SlotOwner | undefined)[] = [];
+  /** What says that nothing is there, or that nothing more fits. */
+  readonly again = constants.errno.EAGAIN;
+  readonly #records = new Int32Array(RECORDS * RECORD);
+  readonly #address = Buffer.from(new ArrayBuffer(ADDRESS_SIZE));
+  /** Those whose records this batch had. */
+  readonly #recorded: SlotOwner[] = [];
+  /** Those who are told after this turn. */
+  #later: SlotOwner[] = [];
+  /** A microtask will flush. */
+  #isFlushing = false;
+
+  constructor(addon: Addon) {
+    this.flags = new Uint8Array(Math.min(MOST_SLOTS, descriptorLimit('hard')));
+    this.native = addon.open(
+      {
+        flags: this.flags,
+        header: this.header,
+        records: this.#records,
+        input: this.input,
+        entries: this.entries,
+        output: this.output,
+        address: this.#address,
+      },
+      (count) => this.#deliver(count),
+    );
+  }
+
+  listen(endpoint: Endpoint, options: ListenOptions, owner: ListenerOwner): Listener {
+    return new EpollListener(this, endpoint, options, owner);
+  }
+
+  connect(endpoint: Endpoint, owner: ConnectOwner): () => void {
+    const attempt = new EpollAttempt(this, endpoint, owner);
+    return () => attempt.end();
+  }
+
+  hold(): () => void {
+    this.addHold();
+    return () => this.removeHold();
+  }
+
+  /** Keeps the process alive until `removeHold`. */
+  addHold(): void {
+    const { header } = this;
+    if (header[HOLDS]!++ === 0 && header[IS_DELIVERING] === 0) this.native.hold();
+  }
+
+  removeHold(): void {
+    const { header } = this;
+    if (--header[HOLDS]! === 0 && header[IS_DELIVERING] === 0) this.native.hold();
+  }
+
+  /** Which of those that have borne its number the slot is that the addon has given last. */
+  get generation(): number {
+    return this.header[GENERATION]!;
+  }
+
+  /** Room in the shared output; it is sent after the turn at the latest. */
+  reserve(size: number): number {
+    const { header } = this;
+    if (header[OUTPUT_USED]! + size > OUTPUT_SIZE || header[ENTRIES_USED] === ENTRIES) this.flush();
+    const offset = header[OUTPUT_USED]!;
+    header[OUTPUT_USED] = offset + size;
+    return offset;
+  }
+
+  addEntry(slot: number, generation: number, offset: number, size: number): number {
+    const { header, entries } = this;
+    const entry = header[ENTRIES_USED]!;
+    header[ENTRIES_USED] = entry + 1;
+    const at = entry * ENTRY;
+    entries[at] = slot;
+    entries[at + 1] = generation;
+    entries[at + 2] = offset;
+    entries[at + 3] = size;
+    entries[at + 4] = 0;
+    // Within a delivery the addon sees to it.
+    if (entry === 0 && header[IS_DELIVERING] === 0 && !this.#isFlushing) {
+      this.#isFlushing = true;
+      void settled.then(this.#flushLater);
+    }
+    return entry;
+  }
+
+  /** Sends the shared output now; owners hear of it later. */
+  flush(): void {
+    const count = this.native.flush();
+    for (let index = 0; index < count; index++) {
+      const owner = this.#record(index);
+      if (owner !== undefined) this.tellLater(owner);
+    }
+  }
+
+  tellLater(owner: SlotOwner): void {
+    if (this.#later.push(owner) === 1) void settled.then(this.#tellAll);
+  }
+
+  /** Bytes that were read into the shared input, as a buffer of their own (N14). */
+  copyInput(offset: number, size: number): Buffer {
+    const buffer = Buffer.allocUnsafe(size);
+    buffer.set(this.input.subarray(offset, offset + size));
+    return buffer;
+  }
+
+  /** The connection that a listener has accepted. */
+  accepted(listener: EpollListener, slot: number, local: Endpoint | null): Socket {
+    const { generation } = this;
+    const address = this.#address;
+    const port = address.readUInt16BE(1);
+    const remote = address[0] === 4 ? address.readUInt32BE(4) : this.leftAddress(listener.address.path);
+    const here = local ?? this.localAddress(slot, generation);
+    return new EpollSocket(this, listener, slot, generation, here, remote, port);
+  }
+
+  localAddress(slot: number, generation: number): Endpoint {
+    if (this.native.address(slot, generation, 0) < 0) return { host: '', port: 0, path: '' };
+    return this.leftAddress('');
+  }
+
+  /** The address that the last call has left. */
+  leftAddress(path: string): Endpoint {
+    const address = this.#address;
+    const family = address[0]!;
+    if (family === 1) return { host: '', port: 0, path };
+    const text = address.subarray(4, 4 + address[3]!);
+    const host = family === 4 ? text.join('.') : text.toString('latin1');
+    return { host, port: address.readUInt16BE(1), path: '' };
+  }
+
+  /** What a TCP socket is born with. */
+  setDefaults(slot: number, generation: number): void {
+    this.native.setNoDelay(slot, generation, 1);
+    this.setKeepAlive(slot, generation, KEEP_ALIVE);
+  }
+
+  setKeepAlive(slot: number, generation: number, delay: number): void {
+    // The kernel counts whole seconds.
+    const seconds = delay > 0 ? Math.max(1, Math.round(Math.min(delay, 2 ** 31) / 1000)) : 0;
+    this.native.setKeepAlive(slot, generation, seconds);
+  }
+
+  /** The addresses that a host stands for, later: it may be a name. */
+  resolve(to: Endpoint, onResolved: (error: Error | null, found: Endpoint[]) => void): void {
+    if (to.path !== '' || isIP(to.host) !== 0) {
+      queueMicrotask(() => onResolved(null, [to]));
+      return;
+    }
+    lookup(to.host, { all: true }, (error, found) => {
+      if (error !== null) onResolved(error, []);
+      else
+        onResolved(
+          null,
+          found.map(({ address }) => ({ host: address, port: to.port, path: '' })),
+        );
+    });
+  }
+
+  #deliver(count: number): void {
+    const recorded = this.#recorded;
+    for (let index = 0; index < count; index++) {
+      const owner = this.#record(index);
+      if (owner !== undefined) recorded.push(owner);
+    }
+    if (this.header[MUST_DEFER] !== 0) {
+      const deferred = recorded.splice(0);
+      setImmediate(() => {
+        for (const owner of deferred) owner.tell();
+      });
+      return;
+    }
+    for (let index = 0; index < recorded.length; index++) recorded[index]!.tell();
+    recorded.length = 0;
+  }
+
+  /** Takes a record down; its owner, unless that is gone. */
+  #record(index: number): SlotOwner | undefined {
+    const records = this.#records;
+    const at = index * RECORD;
+    const owner = this.sockets[records[at]!];
+    if (owner === undefined || owner.generation !== records[at + 1]) return undefined;
+    owner.record(records[at + 2]!, records[at + 3]!);
+    return owner;
+  }
+
+  readonly #flushLater = (): void => {
+    this.#isFlushing = false;
+    if (this.header[ENTRIES_USED]! > 0) this.flush();
+  };
+
+  readonly #tellAll = (): void => {
+    const later = this.#later;
+    this.#later = [];
+    for (const owner of later) owner.tell();
+  };
+}
