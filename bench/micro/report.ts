@@ -1,14 +1,17 @@
 // The results, as a Markdown table and as a list of goals that were missed.
 
 import { type Benchmark, benchmarks, contestants } from './benchmarks.ts';
+import {
+  inUnits,
+  markdownTable,
+  missedGoals,
+  provenance as provenanceOf,
+  ratio,
+  type Run,
+} from '../shared/results.ts';
 import type { Figures } from './programs/meter.ts';
 
-export interface Results {
-  date: string;
-  machine: string;
-  node: string;
-  go: string | null;
-  rounds: number;
+export interface Results extends Run {
   versions: Record<string, string>;
   /** By program, then by contestant. */
   figures: Record<string, Record<string, Figures>>;
@@ -35,16 +38,11 @@ export function table(results: Results): string {
     ];
   });
   const head = ['', 'skein', '× Go', 'mixed ÷ fresh', ...named];
-  const rule = head.map((_, column) => (column === 0 ? '---' : '--:'));
-  const lines = [head, rule, ...rows].map((cells) => `| ${cells.join(' | ')} |`);
-  return `${lines.join('\n')}\n\n${provenance(results)}\n`;
+  return `${markdownTable(head, rows)}\n${provenance(results)}\n`;
 }
 
-/** Where and how the figures were taken, in a sentence or two. */
 export function provenance(results: Results): string {
-  const { machine, node, go, rounds, date } = results;
-  const versions = go === null ? `Node ${node}, without Go` : `Node ${node}, Go ${go} with GOMAXPROCS=1`;
-  return `Processor time per operation, ${rounds === 1 ? 'one round' : `medians of ${rounds} rounds`}. ${machine}; ${versions}; ${date}.`;
+  return provenanceOf('Processor time per operation', results);
 }
 
 /** What skein means to reach and did not, a line each. */
@@ -70,19 +68,9 @@ export function misses(results: Results): string {
       lines.push(`${title}: mixed ${ratio(mixed, skein)} × fresh, meant to be at most ${MIXED}`);
     }
   }
-  return lines.length === 0 ? 'Every goal was reached.\n' : `Goals missed:\n- ${lines.join('\n- ')}\n`;
+  return missedGoals(lines);
 }
 
 function measured(results: Results): readonly Benchmark[] {
   return benchmarks.filter(({ program }) => program in results.figures);
-}
-
-export function inUnits(value: number | undefined): string {
-  if (value === undefined) return '–';
-  const digits = value < 10 ? 1 : 0;
-  return value.toLocaleString('en', { maximumFractionDigits: digits, minimumFractionDigits: digits });
-}
-
-function ratio(value: number | undefined, to: number | undefined): string {
-  return value === undefined || to === undefined ? '–' : (value / to).toFixed(2);
 }

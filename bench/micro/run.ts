@@ -5,13 +5,13 @@
 //   ONLY=regexp   only the programs that match; nothing is written
 
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { availableParallelism, cpus, release, type } from 'node:os';
-import { format, resolveConfig } from 'prettier';
+import { versionOf } from '../shared/build.ts';
+import { medians } from '../shared/median.ts';
+import { thisRun, writeResults } from '../shared/results.ts';
 import { benchmarks, type Contestant, contestants } from './benchmarks.ts';
 import { chart } from './chart.ts';
-import { type Figures, median } from './programs/meter.ts';
-import { goBinary, here, prepare, versionOf } from './prepare.ts';
+import type { Figures } from './programs/meter.ts';
+import { goBinary, here, main, prepare } from './prepare.ts';
 import { misses, type Results, table } from './report.ts';
 
 const rounds = Number(process.env['ROUNDS'] ?? 5);
@@ -50,7 +50,6 @@ function isCrowded(program: string): boolean {
 
 function measure(contestant: string, program: string): Figures | null {
   const isMixed = contestant === 'skein-mixed';
-  const main = `${here}dist/programs/main.js`;
   const [command, args] =
     contestant === 'go'
       ? [goBinary, [program]]
@@ -65,32 +64,18 @@ function measure(contestant: string, program: string): Figures | null {
   return null;
 }
 
-/** Medians over the rounds, figure by figure. */
-function summary(all: Figures[]): Figures {
-  const names = Object.keys(all[0] ?? {});
-  return Object.fromEntries(names.map((name) => [name, significant(median(all.map((one) => one[name]!)))]));
-}
-
-function significant(value: number): number {
-  return Number(value.toPrecision(4));
-}
-
 function versionIn(contestant: Contestant): string {
   if (contestant.id === 'go') return go ?? 'absent';
-  return contestant.package === undefined ? '' : versionOf(contestant.package);
+  return contestant.package === undefined ? '' : versionOf(here, contestant.package);
 }
 
 const results: Results = {
-  date: new Date().toISOString().slice(0, 10),
-  machine: `${cpus()[0]?.model ?? 'unknown'}, ${availableParallelism()} processors, ${type()} ${release().split('-')[0]}`,
-  node: process.versions.node,
-  go,
-  rounds,
+  ...thisRun(go, rounds),
   versions: Object.fromEntries(contestants.map((one) => [one.id, versionIn(one)])),
   figures: Object.fromEntries(
     Object.entries(samples).map(([program, by]) => [
       program,
-      Object.fromEntries(Object.entries(by).map(([id, all]) => [id, summary(all)])),
+      Object.fromEntries(Object.entries(by).map(([id, all]) => [id, medians(all)])),
     ]),
   ),
 };
@@ -99,15 +84,9 @@ const markdown = table(results);
 console.log(markdown);
 console.log(misses(results));
 if (process.env['ONLY'] === undefined) {
-  const folder = `${here}results`;
-  mkdirSync(folder, { recursive: true });
-  await write(`${folder}/micro.json`, JSON.stringify(results));
-  await write(`${folder}/micro.md`, markdown);
-  writeFileSync(`${folder}/micro.svg`, chart(results));
-  console.log(`written to ${folder}`);
-}
-
-/** Formatted as the rest of the project, so that a run leaves a tree that passes the checks. */
-async function write(path: string, text: string): Promise<void> {
-  writeFileSync(path, await format(text, { ...(await resolveConfig(path)), filepath: path }));
+  await writeResults(`${here}results`, {
+    'micro.json': JSON.stringify(results),
+    'micro.md': markdown,
+    'micro.svg': chart(results),
+  });
 }

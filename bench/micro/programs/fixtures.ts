@@ -1,6 +1,7 @@
 // What the programs of several contestants have in common.
 
-import { type Figures, median } from './meter.ts';
+import { median } from '../../shared/median.ts';
+import type { Figures } from './meter.ts';
 
 /** Coroutines per batch where they are spawned and ended together. */
 export const BATCH = 1000;

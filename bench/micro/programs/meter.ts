@@ -2,6 +2,8 @@
 // operations to perform until it says 0. The first samples warm up and find the size of the others;
 // of those that count, the median is the figure. Processor time and wall time are both taken.
 
+import { median } from '../../shared/median.ts';
+
 // In milliseconds of processor time: the compiler has a thread of its own, which a busy machine may hold
 // up for long.
 /** What a sample should take. */
@@ -75,10 +77,4 @@ export class Meter {
     if (this.cpu.length >= SAMPLES) return true;
     return this.cpu.length > 0 && performance.now() - this.#began > PATIENCE;
   }
-}
-
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
