@@ -1,0 +1,3 @@
+module skein-bench-echo
+
+go 1.19
