@@ -1,7 +1,19 @@
 // The results as a picture: a line for each benchmark, a mark for each contestant, on logarithmic axes.
 
 import { inUnits } from '../shared/results.ts';
-import { type Axis, closing, MARGIN, picture, position, shortened, text, WIDTH } from '../shared/svg.ts';
+import {
+  type Axis,
+  closing,
+  diamond,
+  dot,
+  MARGIN,
+  picture,
+  position,
+  ring,
+  shortened,
+  text,
+  WIDTH,
+} from '../shared/svg.ts';
 import { type Benchmark, benchmarks, type Contestant, contestants } from './benchmarks.ts';
 import { figureOf, provenance, type Results } from './report.ts';
 
@@ -99,9 +111,7 @@ function layer({ id }: Contestant): number {
 }
 
 function mark({ id, color }: Contestant, x: number, y: number): string {
-  if (id === 'skein') return `<circle class="mark" cx="${x}" cy="${y}" r="7" fill="${color}"/>`;
-  if (id === 'skein-mixed') return `<circle class="hollow" cx="${x}" cy="${y}" r="5" stroke="${color}"/>`;
-  if (id !== 'go') return `<circle class="mark" cx="${x}" cy="${y}" r="5.5" fill="${color}"/>`;
-  const points = `${x},${y - 6.5} ${x + 6.5},${y} ${x},${y + 6.5} ${x - 6.5},${y}`;
-  return `<polygon class="mark" points="${points}" fill="${color}"/>`;
+  if (id === 'skein') return dot(x, y, color, 7);
+  if (id === 'skein-mixed') return ring(x, y, color);
+  return id === 'go' ? diamond(x, y, color) : dot(x, y, color);
 }

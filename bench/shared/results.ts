@@ -46,6 +46,12 @@ export function inUnits(value: number | undefined): string {
   return value.toLocaleString('en', { maximumFractionDigits: digits, minimumFractionDigits: digits });
 }
 
+/** Three digits, or all of a whole number that has more. */
+export function inShort(value: number | undefined): string {
+  if (value === undefined) return '–';
+  return value >= 100 ? Math.round(value).toLocaleString('en') : value.toPrecision(3);
+}
+
 export function ratio(value: number | undefined, to: number | undefined): string {
   return value === undefined || to === undefined ? '–' : (value / to).toFixed(2);
 }

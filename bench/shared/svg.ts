@@ -38,6 +38,20 @@ export function text(x: number, y: number, content: string, style = '', anchor =
   return `<text x="${x}" y="${y}" class="${style}" text-anchor="${anchor}">${escaped}</text>`;
 }
 
+/** A filled circle; what is meant to catch the eye is larger. */
+export function dot(x: number, y: number, color: string, radius = 5.5): string {
+  return `<circle class="mark" cx="${x}" cy="${y}" r="${radius}" fill="${color}"/>`;
+}
+
+export function ring(x: number, y: number, color: string): string {
+  return `<circle class="hollow" cx="${x}" cy="${y}" r="5" stroke="${color}"/>`;
+}
+
+export function diamond(x: number, y: number, color: string): string {
+  const points = `${x},${y - 6.5} ${x + 6.5},${y} ${x},${y + 6.5} ${x - 6.5},${y}`;
+  return `<polygon class="mark" points="${points}" fill="${color}"/>`;
+}
+
 /** Sentences below each other, the first of them 36 pixels below `y`; gives the height of the picture. */
 export function closing(y: number, sentences: string): { height: number; part: string } {
   const lines = sentences.split(/(?<=\.) (?=[A-Z])/);

@@ -1,4 +1,4 @@
-// What the servers on node:net have in common.
+// What the servers in JavaScript have in common.
 
 import type { AddressInfo } from 'node:net';
 

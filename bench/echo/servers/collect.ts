@@ -1,6 +1,11 @@
-// Loaded before a server when idle connections are counted: a SIGUSR2 collects garbage, twice, since the
-// first time may only find what can be finalized.
+// Loaded before a server whose idle connections are counted: a SIGUSR2 collects garbage, twice, since what
+// the first time finds may have to be finalized.
 
+import process from 'node:process';
+
+declare const Bun: { gc(isSynchronous: boolean): void } | undefined;
+
+const collect = typeof Bun === 'undefined' ? globalThis.gc : () => Bun?.gc(true);
 process.on('SIGUSR2', () => {
-  for (let i = 0; i < 2; i++) globalThis.gc?.();
+  for (let i = 0; i < 2; i++) collect?.();
 });

@@ -1,4 +1,7 @@
-// Deno's own sockets, an async function and a buffer for each client.
+// Deno's own sockets, an async function and a buffer for each client. The argument is the size of the buffer:
+// Deno fills it with zeros, so that a large one costs memory before it is used.
+
+import { BACKLOG } from './announce.ts';
 
 interface DenoConnection {
   /** Null at the end. */
@@ -9,6 +12,7 @@ interface DenoConnection {
 }
 
 declare const Deno: {
+  args: string[];
   listen(options: {
     hostname: string;
     port: number;
@@ -16,7 +20,7 @@ declare const Deno: {
   }): AsyncIterable<DenoConnection> & { addr: { port: number } };
 };
 
-const SIZE = 65_536;
+const SIZE = Number(Deno.args[0] ?? 8192);
 
 async function echo(conn: DenoConnection): Promise<void> {
   try {
@@ -30,6 +34,6 @@ async function echo(conn: DenoConnection): Promise<void> {
   }
 }
 
-const listener = Deno.listen({ hostname: '127.0.0.1', port: 0, tcpBacklog: 4096 });
+const listener = Deno.listen({ hostname: '127.0.0.1', port: 0, tcpBacklog: BACKLOG });
 console.log(`listening on ${listener.addr.port}`);
 for await (const conn of listener) echo(conn).catch(() => {});
