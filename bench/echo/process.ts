@@ -117,7 +117,7 @@ export interface Held {
 /** Loads a server; `seconds` are of its processor time. */
 export async function loadServer(
   { pid, port }: Server,
-  { connections, size, depth, isIdle }: Scenario,
+  { connections, size, depth, work, isIdle }: Scenario,
   warmUp: number,
   seconds: number,
 ): Promise<Measured | Held> {
@@ -125,6 +125,8 @@ export async function loadServer(
     ? [`--idle=${SETTLE}`, '--collect']
     : [`--warm-up=${warmUp}`, `--seconds=${seconds}`, `--depth=${depth}`];
   const target = [`--port=${port}`, `--pid=${pid}`, `--connections=${connections}`, `--size=${size}`];
+  // Replies that come one by one would be followed by messages that come one by one.
+  if (work === 'replies') form.push('--burst');
   const generator = new Pinned(LOAD_CORE, [loadBinary, ...target, ...form], process.env);
   await generator.end(PATIENCE);
   if (generator.child.exitCode === 0) return JSON.parse(generator.stdout) as Measured | Held;

@@ -6,7 +6,7 @@ export type Work =
   | 'echo'
   /** The same with messages so large that it may pay to read them another way. */
   | 'large'
-  /** It answers each message by a write of its own. */
+  /** It answers each message by a write of its own; the messages come in bursts. */
   | 'replies';
 
 export interface Scenario {

@@ -5,6 +5,9 @@
 //   load --port=P --pid=P [--connections=N] [--size=BYTES] [--depth=N] [--warm-up=S] [--seconds=S]
 //   load --port=P --pid=P --connections=N --idle=S [--collect]
 //
+// With --depth=N, each answer is followed by another message; with --burst as well, N messages are sent
+// together when the last N have been answered.
+//
 // Seconds are those of the server's processor time, so that a busy machine makes no sample shorter; by the
 // clock it may take STRETCH times as long.
 //
@@ -126,7 +129,8 @@ static void read_options(int argc, char **argv) {
       {"connections", required_argument, 0, 'c'}, {"size", required_argument, 0, 's'},
       {"depth", required_argument, 0, 'd'},       {"warm-up", required_argument, 0, 'w'},
       {"seconds", required_argument, 0, 't'},     {"idle", required_argument, 0, 'h'},
-      {"collect", no_argument, 0, 'g'},           {0, 0, 0, 0}};
+      {"collect", no_argument, 0, 'g'},           {"burst", no_argument, 0, 'b'},
+      {0, 0, 0, 0}};
   for (int name; (name = getopt_long(argc, argv, "", names, NULL)) != -1;) {
     switch (name) {
       case 'p': options.port = (int)number_of(optarg, 1); break;
@@ -138,6 +142,7 @@ static void read_options(int argc, char **argv) {
       case 't': options.seconds = number_of(optarg, 0.001); break;
       case 'h': options.idle = number_of(optarg, 0); options.is_idle = true; break;
       case 'g': options.collect = true; break;
+      case 'b': options.is_burst = true; break;
       default: exit(1);
     }
   }

@@ -86,6 +86,11 @@ static void begin_message(struct connection *conn, uint32_t index, uint64_t time
   in_flight++;
 }
 
+static void begin_messages(struct connection *conn, uint64_t time) {
+  for (int i = 0; i < options.depth; i++) begin_message(conn, (uint32_t)i, time);
+  conn->oldest = 0;
+}
+
 static void take_bytes(struct connection *conn, size_t length, uint64_t time) {
   int number = (int)(conn - connections);
   if (length > conn->awaited - conn->unsent) fail("connection %d got more bytes than were sent", number);
@@ -101,9 +106,10 @@ static void take_bytes(struct connection *conn, size_t length, uint64_t time) {
     histogram_record(&latencies, time - conn->times[index]);
     answered++;
     in_flight--;
-    if (!is_ending) begin_message(conn, index, time);
+    if (!is_ending && !options.is_burst) begin_message(conn, index, time);
   }
   conn->partial = (uint32_t)arrived;
+  if (!is_ending && conn->awaited == 0) begin_messages(conn, time);
 }
 
 // Edge-triggered: a read that did not fill the buffer has emptied the socket, and what comes later is a new
@@ -145,16 +151,12 @@ void await_answers(void) {
   if (in_flight > 0) fail("not all messages were answered within %d s", ANSWER_PATIENCE);
 }
 
-static void start_connection(struct connection *conn) {
-  uint64_t time = last_event = now();
-  for (int i = 0; i < options.depth; i++) begin_message(conn, (uint32_t)i, time);
-  conn->oldest = 0;
-  send_unsent(conn);
-}
-
 void start_messages(void) {
   is_ending = false;
-  for (int i = 0; i < options.connections; i++) start_connection(&connections[i]);
+  for (int i = 0; i < options.connections; i++) {
+    begin_messages(&connections[i], last_event = now());
+    send_unsent(&connections[i]);
+  }
 }
 
 static void open_connection(struct connection *conn) {

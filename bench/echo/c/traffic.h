@@ -10,7 +10,7 @@
 struct options {
   int port, pid, connections, size, depth;
   double warm_up, seconds, idle;
-  bool is_idle, collect;
+  bool is_idle, collect, is_burst;
 };
 
 extern struct options options;
@@ -30,7 +30,7 @@ void prepare_traffic(void);
 void open_connections(void);
 // Puts `depth` messages into flight on each.
 void start_messages(void);
-// Answers to answers follow until the deadline; nothing more happens once nothing is in flight.
+// Answered messages are followed by others until the deadline; nothing more happens once nothing is in flight.
 void serve_until(uint64_t deadline);
 // Begins no further message, and waits for all that are in flight.
 void await_answers(void);

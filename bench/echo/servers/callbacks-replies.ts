@@ -3,7 +3,7 @@
 import net from 'node:net';
 import { announce, BACKLOG, MESSAGE } from './announce.ts';
 
-const server = net.createServer((socket) => {
+const server = net.createServer({ noDelay: true }, (socket) => {
   socket.on('data', (chunk) => {
     const data = chunk as Buffer;
     for (let at = 0; at < data.length; at += MESSAGE) socket.write(data.subarray(at, at + MESSAGE));

@@ -3,7 +3,7 @@
 import net from 'node:net';
 import { announce, BACKLOG } from './announce.ts';
 
-const server = net.createServer((socket) => {
+const server = net.createServer({ noDelay: true }, (socket) => {
   socket.on('data', (data) => socket.write(data));
   socket.on('error', () => socket.destroy());
 });

@@ -31,7 +31,7 @@ async function firstOf(socket: net.Socket, ...events: string[]): Promise<void> {
   }
 }
 
-const server = net.createServer({ allowHalfOpen: true }, (socket) => {
+const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
   co(echo, socket).catch(() => socket.destroy());
 });
 server.listen({ port: 0, host: '127.0.0.1', backlog: BACKLOG }, () => announce(server.address()));

@@ -22,6 +22,8 @@ const main = Effect.gen(function* () {
   const { address } = server;
   if ('port' in address) console.log(`listening on ${address.port}`);
   yield* server.run(echo);
-}).pipe(Effect.provide(NodeSocketServer.layer({ port: 0, host: '127.0.0.1', backlog: BACKLOG })));
+}).pipe(
+  Effect.provide(NodeSocketServer.layer({ port: 0, host: '127.0.0.1', backlog: BACKLOG, noDelay: true })),
+);
 
 await Effect.runPromise(main);

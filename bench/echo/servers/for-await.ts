@@ -10,7 +10,7 @@ async function echo(socket: net.Socket): Promise<void> {
   }
 }
 
-const server = net.createServer((socket) => {
+const server = net.createServer({ noDelay: true }, (socket) => {
   echo(socket).catch(() => socket.destroy());
 });
 server.listen({ port: 0, host: '127.0.0.1', backlog: BACKLOG }, () => announce(server.address()));
