@@ -1,9 +1,10 @@
 // Makes everything ready to run: the peers, skein and the servers as compiled JavaScript, and the programs in
 // C and Go.
 
-import { arch } from 'node:process';
+import { availableParallelism } from 'node:os';
+import { arch, platform } from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { build, buildGo, run } from '../shared/build.ts';
+import { build, buildGo, outputOf, run } from '../shared/build.ts';
 
 export const here = fileURLToPath(new URL('.', import.meta.url));
 const dist = `${here}dist/`;
@@ -27,12 +28,21 @@ export function peerBinary(runtime: 'bun' | 'deno'): { name: string; path: strin
 
 /** Compiles and installs; says which Go there is, if any. */
 export function prepare(): { go: string | null } {
+  checkMachine();
   build(here);
   buildC(loadBinary, 'load.c', 'traffic.c');
   buildC(cServer, 'server.c');
   return { go: buildGo(`${here}go`, goBinary) };
 }
 
-export function buildC(binary: string, ...sources: string[]): void {
+function checkMachine(): void {
+  const missing = ['cc', 'taskset'].filter((command) => outputOf(command, ['--version']) === null);
+  if (platform === 'linux' && availableParallelism() >= 2 && missing.length === 0) return;
+  const found = `${platform}, ${availableParallelism()} processors`;
+  const without = missing.length === 0 ? '' : `, without ${missing.join(' and ')}`;
+  throw new Error(`bench/echo needs Linux, two processors, cc and taskset; this is ${found}${without}`);
+}
+
+function buildC(binary: string, ...sources: string[]): void {
   run('cc', [...CFLAGS, '-o', binary, ...sources], `${here}c`);
 }

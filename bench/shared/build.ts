@@ -3,10 +3,13 @@
 // itself.
 
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** The native addon, where it was built or came with the package; skein looks for it at the same places. */
+const ADDON = ['native/build/Release/skein.node', 'prebuilds'];
 
 /** Installs the peers of a benchmark, once, and compiles it with skein into its `dist`, anew. */
 export function build(folder: string): void {
@@ -20,6 +23,9 @@ export function build(folder: string): void {
   copyFileSync(`${root}package.json`, `${skein}/package.json`);
   const tsc = `${root}node_modules/typescript/bin/tsc`;
   run(process.execPath, [tsc, '-p', `${root}tsconfig.build.json`, '--outDir', `${skein}/dist`], root);
+  for (const path of ADDON) {
+    if (existsSync(`${root}${path}`)) cpSync(`${root}${path}`, `${skein}/${path}`, { recursive: true });
+  }
   run(process.execPath, [tsc, '-p', folder], folder);
 }
 
