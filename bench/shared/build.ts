@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** The native addon, where it was built or came with the package; skein looks for it at the same places. */
-const ADDON = ['native/build/Release/skein.node', 'prebuilds'];
+const ADDON = ['native/build/Release/skein.node', 'native/prebuilds'];
 
 /** Installs the peers of a benchmark, once, and compiles it with skein into its `dist`, anew. */
 export function build(folder: string): void {

@@ -1,7 +1,6 @@
 // What the servers on skein have in common.
 
-import type { Address } from 'skein';
-import * as skein from 'skein';
+import { type Address, reactorName } from 'skein';
 import { BACKLOG } from './announce.ts';
 
 export const options = {
@@ -13,7 +12,6 @@ export const options = {
 
 /** Tells the driver where to find the server, and which reactor it got. */
 export function tell(address: Address): void {
-  const { reactorName = () => 'node' } = skein as { reactorName?: () => string };
   console.log(`reactor ${reactorName()}`);
   console.log(`listening on ${address.port}`);
 }
