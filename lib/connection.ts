@@ -230,6 +230,11 @@ export class Connection {
     this.#input.idle.start(ms === Infinity ? 0 : ms);
   }
 
+  /** @internal Nothing that was written waits for the kernel. */
+  get hasDelivered(): boolean {
+    return this.#output.waiting <= 0;
+  }
+
   /** @internal Waits, after `close`, until all was delivered; throws what kept it from that. */
   delivered(): Operation<void> {
     return suspend<void>((resume) => {

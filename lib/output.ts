@@ -84,6 +84,12 @@ export class Output {
     if (this.#isWatched) this.socket.wantSent();
   }
 
+  /** The same with a copy of it. */
+  handOverCopy(data: string | Uint8Array): void {
+    this.#handedOver += this.socket.writeCopy(data);
+    if (this.#isWatched) this.socket.wantSent();
+  }
+
   send(bytes: Uint8Array, onSent: OnSent | undefined): void {
     let failure: Error | null = null;
     try {

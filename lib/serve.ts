@@ -2,9 +2,10 @@
 // when its handler ends. It ends in stages: stop accepting, let the handlers finish, cancel the rest.
 
 import { CancelledError, ClosedError, inWords } from '../scheduler/errors.ts';
+import type { Coroutine } from '../scheduler/coroutine.ts';
 import type { Co, Operation } from '../scheduler/operation.ts';
 import { notASignal } from '../scheduler/options.ts';
-import { scope, within } from '../scheduler/inner-scope.ts';
+import { scope } from '../scheduler/inner-scope.ts';
 import type { Scope } from '../scheduler/scope.ts';
 import { sleep } from '../scheduler/sleep.ts';
 import { Acceptor, type ListenOptions } from './acceptor.ts';
@@ -89,10 +90,16 @@ function* acceptAll(
 ): Co<void> {
   for (let conn; (conn = yield* acceptUnlessClosed(acceptor)) !== null;) {
     const client = conn;
-    clients.spawn(() => handle(client, handler), {
-      name: `client ${client.remoteAddress}`,
-      onError: (error) => onError(error, client),
-    });
+    const reportOf = (error: unknown): void => onError(error, client);
+    const name = `client ${client.remoteAddress}`;
+    // The handler is the coroutine's body, with nothing around it: each generator around it would cost at
+    // each resume. So its connection is closed from outside, once all that it has spawned has ended as well.
+    const coroutine = clients.spawn(() => handler(client), { name, onError: reportOf });
+    coroutine.extras!.onEnd = () => {
+      if (release(client, coroutine)) return;
+      // What was written is on its way; if it does not get there, somebody should hear of it.
+      clients.spawn(() => client.delivered(), { name, onError: reportOf });
+    };
   }
   clients.spawn(
     function* cutOff() {
@@ -112,19 +119,13 @@ function* acceptUnlessClosed(acceptor: Acceptor): Co<Connection | null> {
   }
 }
 
-function* handle(conn: Connection, handler: (conn: Connection) => Co<void> | Operation<void>): Co<void> {
-  try {
-    // In a scope of its own: what the handler has spawned may still use the connection.
-    yield* within('serve', false, null, () => handler(conn));
-  } catch (error) {
-    // Who was cut off has had its time: a peer that never ends must not hold the process up.
-    if (error instanceof CancelledError) conn.reset();
-    throw error;
-  } finally {
-    conn.close();
-  }
-  // What was written is on its way; if it does not get there, somebody should hear of it.
-  yield* conn.delivered();
+/** Closes the connection of a handler that has ended; false if somebody should wait until all is delivered. */
+function release(conn: Connection, handler: Coroutine<void>): boolean {
+  const wasCutOff = handler.state === 'cancelled' || handler.errors?.[0] instanceof CancelledError;
+  // Who was cut off has had its time: a peer that never ends must not hold the process up.
+  if (wasCutOff) conn.reset();
+  else conn.close();
+  return handler.state !== 'done' || conn.hasDelivered;
 }
 
 function printError(error: unknown, conn: Connection | undefined): void {

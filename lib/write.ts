@@ -151,9 +151,12 @@ function handOver(output: Output, item: Progress): void {
 
 /** Says whether the bytes are only borrowed, which large ones are. */
 function handOverPart(output: Output, part: Part): boolean {
-  const isOwned = typeof part === 'string' || part.byteLength <= HIGH_WATER_MARK;
-  output.handOver(isOwned ? Buffer.from(part as string) : part, isOwned);
-  return !isOwned;
+  if (typeof part === 'string' || part.byteLength <= HIGH_WATER_MARK) {
+    output.handOverCopy(part);
+    return false;
+  }
+  output.handOver(part, false);
+  return true;
 }
 
 /** Gives its place among those who wait for their turn up, and lets the next one try. */

@@ -13,6 +13,7 @@
 //   header   positions in the others, and what a call has to say beside its result
 //   records  what happened, four numbers each: slot, generation, result, offset in `input`
 //   input    the bytes that were read, each record's at its offset
+//   pool     the same for few bytes: JavaScript hands out views of it and brings a new one in time
 //   entries  what is to be sent, five numbers each: slot, generation, offset in `output`, length, next entry
 //   output   the bytes to be sent
 //
@@ -82,6 +83,7 @@ enum {
   OUTPUT_USED,    // bytes of `output` that they take up
   FLUSHES,        // how often they have been sent: who wrote before the last time has nothing waiting
   IS_DELIVERING,  // what is written now will be sent without a further call
+  POOL_USED,      // bytes of the pool that are given away
   HOLDS,          // how many keep the process alive
   GENERATION,     // of the slot that a call has returned
   MUST_DEFER,     // no user code is to run within this delivery
@@ -96,6 +98,7 @@ enum {
   DELIVERIES = 16,       // deliveries after a flush per wake-up, for the same reason
   READ_AT_MOST = 65536,
   READ_AT_LEAST = 16384, // room in `input` below which what is there is delivered first
+  POOLED_AT_MOST = 1024, // bytes of a read that still go to the pool
   PIECES = 64,           // buffers per sendmsg
   ADDRESS_LENGTH = 128,
 };
@@ -110,6 +113,7 @@ typedef struct {
   napi_env env;
   napi_async_context context;
   napi_ref deliver;  // the function that is called with a count of records
+  napi_ref pooled;   // keeps the pool alive
   napi_ref arrays;   // keeps the memory below alive
   napi_async_cleanup_hook_handle cleanup;
   uv_poll_t *poll;   // null once it is being closed
@@ -126,6 +130,8 @@ typedef struct {
   uint8_t *input;
   uint32_t input_length;
   uint32_t input_used;
+  uint8_t *pool;
+  uint32_t pool_length;
   int32_t *entries;
   uint32_t entries_capacity;
   uint8_t *output;
@@ -324,6 +330,17 @@ static ssize_t receive(reactor *r, uint32_t slot, void *buffer, size_t length) {
   return size;
 }
 
+// Moves few bytes to the pool. Their offset there, inverted; or where they are, if there is no room.
+static int32_t pooled(reactor *r, uint32_t offset, ssize_t size) {
+  uint32_t used = (uint32_t)r->header[POOL_USED];
+  if (size <= 0 || size > POOLED_AT_MOST || used > r->pool_length || r->pool_length - used < (uint32_t)size)
+    return (int32_t)offset;
+  memcpy(r->pool + used, r->input + offset, (size_t)size);
+  // The next one begins at a multiple of eight, as those that Node hands out do.
+  r->header[POOL_USED] = (int32_t)((used + (uint32_t)size + 7) & ~7u);
+  return ~(int32_t)used;
+}
+
 // For somebody who waits: reads, or says that it can be read.
 static void answer_reader(reactor *r, uint32_t slot) {
   if (r->flags[slot] & LARGE) {
@@ -337,8 +354,9 @@ static void answer_reader(reactor *r, uint32_t slot) {
   ssize_t size = receive(r, slot, r->input + r->input_used, room < READ_AT_MOST ? room : READ_AT_MOST);
   if (size == -EAGAIN) return;
   r->flags[slot] &= (uint8_t)~WANTED;
-  record(r, slot, (int32_t)size, (int32_t)r->input_used);
-  if (size > 0) r->input_used += (uint32_t)size;
+  int32_t offset = pooled(r, r->input_used, size);
+  record(r, slot, (int32_t)size, offset);
+  if (size > 0 && offset >= 0) r->input_used += (uint32_t)size;
 }
 
 static void on_event(reactor *r, const struct epoll_event *event) {
@@ -774,6 +792,28 @@ static napi_value address_of(napi_env env, napi_callback_info info) {
   return give(env, 0);
 }
 
+// pool(bytes): where few bytes go from now on.
+static napi_value set_pool(napi_env env, napi_callback_info info) {
+  struct call call;
+  napi_typedarray_type type;
+  size_t length;
+  void *data;
+  napi_ref reference;
+  if (!begin(env, info, &call, 1)) return NULL;
+  if (napi_get_typedarray_info(env, call.argument[0], &type, &length, &data, NULL, NULL) != napi_ok ||
+      type != napi_uint8_array || length > READ_AT_MOST || napi_create_reference(env, call.argument[0], 1, &reference) != napi_ok) {
+    napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "expected a Uint8Array");
+    return NULL;
+  }
+  reactor *r = call.r;
+  if (r->pooled != NULL) napi_delete_reference(env, r->pooled);
+  r->pooled = reference;
+  r->pool = data;
+  r->pool_length = (uint32_t)length;
+  r->header[POOL_USED] = 0;
+  return NULL;
+}
+
 // hold(): keeps the process alive, or lets it end, as `header` says.
 static napi_value hold(napi_env env, napi_callback_info info) {
   struct call call;
@@ -849,7 +889,7 @@ static bool define_all(napi_env env, napi_value object, reactor *r) {
          define(env, object, "shutdown", shut_down, r) && define(env, object, "close", close_slot, r) &&
          define(env, object, "detach", detach, r) && define(env, object, "setNoDelay", set_no_delay, r) &&
          define(env, object, "setKeepAlive", set_keep_alive, r) && define(env, object, "address", address_of, r) &&
-         define(env, object, "hold", hold, r);
+         define(env, object, "pool", set_pool, r) && define(env, object, "hold", hold, r);
 }
 
 // open(arrays, deliver): a reactor, whose methods are those above.

@@ -14,6 +14,7 @@ export function conclude(coroutine: Coroutine<unknown>): void {
     let failed = ended.errors !== null;
     ended.state = failed ? 'failed' : ended.cutOff ? 'cancelled' : 'done';
     const onError = ended.extras?.onError;
+    ended.extras?.onEnd?.();
     if (failed && onError !== undefined) failed = !isHandled(ended, onError);
     while (ended.joiners !== null && ended.joiners.first !== null) ended.joiners.shift()!.notify();
     const { parent } = ended;

@@ -195,7 +195,8 @@ export class Scheduler {
       this.#first = coroutine.nextReady;
       if (this.#first === null) this.#last = null;
       coroutine.nextReady = null;
-      if (isTimed || coroutine.extras !== null) this.#resumeWithCare(coroutine, isTimed);
+      if (isTimed || (coroutine.extras !== null && coroutine.extras.context !== null))
+        this.#resumeWithCare(coroutine, isTimed);
       else this.#resume(coroutine);
     }
     core.current = null;

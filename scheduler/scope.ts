@@ -24,6 +24,8 @@ export class Extras {
   /** The name that was given. */
   name: string | undefined = undefined;
   onError: ((error: unknown) => void) | undefined = undefined;
+  /** Called in the coroutine's last step, before `onError`; it may spawn siblings. */
+  onEnd: (() => void) | undefined = undefined;
   /** Values of `local`. */
   locals: Locals | null = null;
   /** The context of AsyncLocalStorage that the coroutine runs in. */

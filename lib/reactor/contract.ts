@@ -10,7 +10,7 @@
 //     After `wantRead(true)` the bytes are left where they are, as far as the platform lets them be: the one
 //     who reads has a buffer for them.
 // R5  `write` takes the bytes in order. `isOwned` bytes may be kept; others are borrowed until `sent` has
-//     passed them, or copied by `keep`. What is written in one turn reaches the kernel together, before
+//     passed them, or copied by `keep`; `writeCopy` leaves them to the caller at once. What is written in one turn reaches the kernel together, before
 //     the loop waits; `flush` does it now.
 // R6  After `wantSent`, `onSent` comes once: when `sent` has grown, or when nothing waits to be sent. A write
 //     that fails is sticky: `writeError` is set, what was not sent is dropped, and `onSent` comes unasked.
@@ -99,6 +99,8 @@ export interface Socket {
   unwantRead(): void;
   wantSent(): void;
   write(bytes: Uint8Array, isOwned: boolean): void;
+  /** Writes text (as UTF-8) or a copy of bytes; gives their number. */
+  writeCopy(data: string | Uint8Array): number;
   /** Copies what is borrowed and not sent: its owner takes it back. */
   keep(): void;
   flush(): void;

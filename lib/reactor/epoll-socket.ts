@@ -7,6 +7,7 @@
 //               ├── small ─► shared output ──┼─► flush, once a turn ─► all sent? ┴── yes ─► sent
 //               └── large ───────────────────┴─► send at once ───────────┘
 
+import { Buffer } from 'node:buffer';
 import type { Endpoint, Socket, SocketOwner } from './contract.ts';
 import type { EpollListener } from './epoll-listener.ts';
 import type { EpollReactor } from './epoll.ts';
@@ -200,6 +201,23 @@ export class EpollSocket implements Socket {
     }
   }
 
+  writeCopy(data: string | Uint8Array): number {
+    if (this.pending === null && (this.state & (SHUT | GONE)) === 0 && this.writeError === undefined) {
+      if (typeof data === 'string') {
+        // In UTF-8 a unit of the string takes three bytes at most.
+        if (data.length * 3 <= SMALL) return this.gatherText(data);
+      } else if (data.byteLength <= SMALL) {
+        const size = data.byteLength;
+        this.written += size;
+        if (size > 0) this.gather(data, size);
+        return size;
+      }
+    }
+    const bytes = Buffer.from(data as string);
+    this.write(bytes, true);
+    return bytes.byteLength;
+  }
+
   keep(): void {
     this.pending?.keep();
   }
@@ -236,7 +254,7 @@ export class EpollSocket implements Socket {
   record(result: number, offset: number): void {
     if (result > 0) {
       this.reactor.header[HOLDS]!--;
-      this.chunk = this.reactor.copyInput(offset, result);
+      this.chunk = this.reactor.takeInput(offset, result);
       if (result >= LARGE_READ) this.state |= READS_LARGE | TELL_READABLE;
       else this.state = (this.state & ~READS_LARGE) | TELL_READABLE;
     } else if (result > SAYS_READABLE) {
@@ -288,7 +306,7 @@ export class EpollSocket implements Socket {
     const buffer = isLarge ? Buffer.allocUnsafeSlow(LARGE_BUFFER) : reactor.input;
     const size = reactor.native.read(this.slot, this.generation, buffer, 0, LARGE_BUFFER);
     if (!this.noteRead(size)) return;
-    if (!isLarge) this.chunk = reactor.copyInput(0, size);
+    if (!isLarge) this.chunk = reactor.takeInput(0, size);
     else if (size * 2 > LARGE_BUFFER) this.chunk = size === LARGE_BUFFER ? buffer : buffer.subarray(0, size);
     // A view would keep all of the large buffer for a small part.
     else this.chunk = Buffer.from(buffer.subarray(0, size));
@@ -317,11 +335,27 @@ export class EpollSocket implements Socket {
     const { reactor } = this;
     const offset = reactor.reserve(size);
     reactor.output.set(bytes, offset);
+    this.addGathered(offset, size);
+  }
+
+  private gatherText(text: string): number {
+    const { reactor } = this;
+    const offset = reactor.reserve(text.length * 3);
+    const size = reactor.output.write(text, offset);
+    reactor.giveBack(text.length * 3 - size);
+    this.written += size;
+    if (size > 0) this.addGathered(offset, size);
+    return size;
+  }
+
+  /** These bytes of the shared output are to be sent. */
+  private addGathered(offset: number, size: number): void {
+    const { reactor } = this;
     const { entries, header } = reactor;
     if (this.flushes === header[FLUSHES] && this.gathered > 0) {
       this.gathered += size;
       const at = this.lastEntry * ENTRY;
-      if (entries[at + 2]! + entries[at + 3]! === offset) {
+      if (offset === entries[at + 2]! + entries[at + 3]!) {
         entries[at + 3] = entries[at + 3]! + size;
         return;
       }

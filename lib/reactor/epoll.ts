@@ -5,6 +5,8 @@
 //   addon ── deliver(count) ──► record, record, … ──► tell, tell, … ──► microtasks: coroutines ──► flush (addon)
 //                                                                          write into `output` ────┘
 
+// `Buffer` as a global is a getter.
+import { Buffer } from 'node:buffer';
 import { lookup } from 'node:dns';
 import { isIP } from 'node:net';
 import { constants } from 'node:os';
@@ -33,6 +35,7 @@ import {
   MUST_DEFER,
   type Native,
   OUTPUT_USED,
+  POOL_USED,
   RECORD,
 } from './native.ts';
 
@@ -43,6 +46,8 @@ const ENTRIES = 2_048;
 const INPUT_SIZE = 262_144;
 const OUTPUT_SIZE = 262_144;
 const ADDRESS_SIZE = 128;
+/** As Node's own pool: one byte of it that is kept keeps no more. */
+const POOL_SIZE = 8_192;
 
 const settled = Promise.resolve();
 
@@ -66,6 +71,8 @@ export class EpollReactor implements Reactor {
   readonly sockets: (SlotOwner | undefined)[] = [];
   /** What says that nothing is there, or that nothing more fits. */
   readonly again = constants.errno.EAGAIN;
+  /** What small reads are views of. */
+  #pool!: Buffer;
   readonly #records = new Int32Array(RECORDS * RECORD);
   readonly #address = Buffer.from(new ArrayBuffer(ADDRESS_SIZE));
   /** Those whose records this batch had. */
@@ -89,6 +96,7 @@ export class EpollReactor implements Reactor {
       },
       (count) => this.#deliver(count),
     );
+    this.#renewPool();
   }
 
   listen(endpoint: Endpoint, options: ListenOptions, owner: ListenerOwner): Listener {
@@ -130,6 +138,11 @@ export class EpollReactor implements Reactor {
     return offset;
   }
 
+  /** What was reserved last has turned out to be more than was needed. */
+  giveBack(size: number): void {
+    this.header[OUTPUT_USED]! -= size;
+  }
+
   addEntry(slot: number, generation: number, offset: number, size: number): number {
     const { header, entries } = this;
     const entry = header[ENTRIES_USED]!;
@@ -161,8 +174,12 @@ export class EpollReactor implements Reactor {
     if (this.#later.push(owner) === 1) void settled.then(this.#tellAll);
   }
 
-  /** Bytes that were read into the shared input, as a buffer of their own (N14). */
-  copyInput(offset: number, size: number): Buffer {
+  /**
+   * Bytes that were read, as a buffer that shares its memory with few others: a parked frame's data must not keep
+   * the whole input alive (N14).
+   */
+  takeInput(offset: number, size: number): Buffer {
+    if (offset < 0) return this.#pool.subarray(~offset, ~offset + size);
     const buffer = Buffer.allocUnsafe(size);
     buffer.set(this.input.subarray(offset, offset + size));
     return buffer;
@@ -221,12 +238,19 @@ export class EpollReactor implements Reactor {
     });
   }
 
+  #renewPool(): void {
+    this.#pool = Buffer.allocUnsafeSlow(POOL_SIZE);
+    this.native.pool(this.#pool);
+  }
+
   #deliver(count: number): void {
     const recorded = this.#recorded;
     for (let index = 0; index < count; index++) {
       const owner = this.#record(index);
       if (owner !== undefined) recorded.push(owner);
     }
+    // Those of the next batch, too, should find room in it.
+    if (this.header[POOL_USED]! * 2 > POOL_SIZE) this.#renewPool();
     if (this.header[MUST_DEFER] !== 0) {
       const deferred = recorded.splice(0);
       setImmediate(() => {

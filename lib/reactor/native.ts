@@ -24,10 +24,11 @@ export const ENTRIES_USED = 0;
 export const OUTPUT_USED = 1;
 export const FLUSHES = 2;
 export const IS_DELIVERING = 3;
-export const HOLDS = 4;
-export const GENERATION = 5;
-export const MUST_DEFER = 6;
-export const HEADER_LENGTH = 7;
+export const POOL_USED = 4;
+export const HOLDS = 5;
+export const GENERATION = 6;
+export const MUST_DEFER = 7;
+export const HEADER_LENGTH = 8;
 
 /** Numbers in a record: slot, generation, result, offset. */
 export const RECORD = 4;
@@ -68,6 +69,8 @@ export interface Native {
   setKeepAlive(slot: number, generation: number, seconds: number): number;
   /** Leaves this side's or the peer's address. */
   address(slot: number, generation: number, isPeer: 0 | 1): number;
+  /** Where reads of few bytes go from now on; their records have an inverted offset in it. */
+  pool(bytes: Uint8Array): void;
   /** Keeps the process alive, or lets it end, as `header[HOLDS]` says. */
   hold(): void;
 }

@@ -116,6 +116,12 @@ export class NodeSocket implements Socket {
     if (this.#inFlight === 0) this.#later();
   }
 
+  writeCopy(data: string | Uint8Array): number {
+    const bytes = Buffer.from(data as string);
+    this.write(bytes, true);
+    return bytes.byteLength;
+  }
+
   keep(): void {
     this.#output.keep();
   }

@@ -9,5 +9,5 @@ try {
 } catch (error) {
   t.comment(String(error));
 }
-if (addon === undefined) t.skip('the addon was not built, or this is not Linux');
+if (addon === undefined) t.comment('the addon was not built, or this is not Linux');
 else contract(new EpollReactor(addon), { isEager: false });
