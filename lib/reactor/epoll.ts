@@ -72,7 +72,7 @@ export class EpollReactor implements Reactor {
   /** What says that nothing is there, or that nothing more fits. */
   readonly again = constants.errno.EAGAIN;
   /** What small reads are views of. */
-  #pool!: Buffer;
+  #pool!: ArrayBuffer;
   readonly #records = new Int32Array(RECORDS * RECORD);
   readonly #address = Buffer.from(new ArrayBuffer(ADDRESS_SIZE));
   /** Those whose records this batch had. */
@@ -179,7 +179,7 @@ export class EpollReactor implements Reactor {
    * the whole input alive (N14).
    */
   takeInput(offset: number, size: number): Buffer {
-    if (offset < 0) return this.#pool.subarray(~offset, ~offset + size);
+    if (offset < 0) return Buffer.from(this.#pool, ~offset, size);
     const buffer = Buffer.allocUnsafe(size);
     buffer.set(this.input.subarray(offset, offset + size));
     return buffer;
@@ -239,8 +239,10 @@ export class EpollReactor implements Reactor {
   }
 
   #renewPool(): void {
-    this.#pool = Buffer.allocUnsafeSlow(POOL_SIZE);
-    this.native.pool(this.#pool);
+    const pool = Buffer.allocUnsafeSlow(POOL_SIZE);
+    // Kept for itself: a view's `buffer` is a getter that costs as much as a view.
+    this.#pool = pool.buffer as ArrayBuffer;
+    this.native.pool(pool);
   }
 
   #deliver(count: number): void {
