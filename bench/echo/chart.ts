@@ -26,23 +26,32 @@ const BAR = 14;
 const FIGURES = WIDTH - MARGIN - 74;
 /** A bar may be so many times as long as the shortest of skein's; what is longer is cut. */
 const LONGEST = 3.5;
-const NEUTRAL = '#adb5bd';
 
 export function chart(results: Results): string {
   const parts: string[] = [];
   let y = MARGIN + 8;
   parts.push(text(MARGIN, y, 'What a message costs', 'title'));
-  parts.push(text(MARGIN, (y += 22), 'Echo servers on one processor: further left is better.', 'quiet'));
+  parts.push(
+    text(
+      MARGIN,
+      (y += 22),
+      'Echo servers on one processor: shorter bars are better, and marks further left.',
+      'quiet',
+    ),
+  );
   for (const panel of [
     bars(results, BASE, 'cpu', 'Microseconds of processor time per message: 64 connections, 64 bytes', 'µs'),
-    marks(results, 'Processor time per message under other loads, as a multiple of that of C'),
+    marks(
+      results,
+      'Processor time per message under other loads, as a multiple of that of C, on a logarithmic scale',
+    ),
     bars(results, IDLE, 'bytes', 'Bytes of memory per idle connection, of 19,000', 'bytes'),
   ]) {
     if (panel === null) continue;
-    parts.push(`<g transform="translate(0 ${(y += 36)})">${panel.part}</g>`);
+    parts.push(`<g transform="translate(0 ${(y += 40)})">${panel.part}</g>`);
     y += panel.height;
   }
-  const { height, part } = closing(y - 10, provenance(results));
+  const { height, part } = closing(y, provenance(results));
   return picture('What a message costs: skein beside C, Go, Bun, Deno, node:net, co and Effect', height, [
     ...parts,
     part,
@@ -68,7 +77,7 @@ function bars(
     .toSorted((a, b) => valueOf(a) - valueOf(b));
   if (rows.length === 0) return null;
   const ours = rows.filter((one) => one.reactor !== undefined).map(valueOf);
-  const longest = Math.min(valueOf(rows.at(-1)!), LONGEST * Math.min(...ours, valueOf(rows[0]!) * 2));
+  const longest = Math.min(valueOf(rows.at(-1)!), LONGEST * Math.min(...ours));
   const limit = figureOf(results, scenario, LIMIT, figure);
   const lines = rows.map((one, i) => {
     const y = ROW * (i + 1);
@@ -76,10 +85,11 @@ function bars(
     const isCut = value > longest;
     const length = Number((((RIGHT - LEFT) * Math.min(value, longest)) / longest).toFixed(1));
     const isOurs = one.reactor !== undefined;
-    const fill = `fill="${isOurs ? one.color : NEUTRAL}" fill-opacity="${one.reactor === 'node' ? 0.5 : 1}"`;
+    const fill = isOurs ? `fill="${one.color}"` : 'class="bar"';
+    const opacity = one.reactor === 'node' ? ' fill-opacity=".5"' : '';
     return [
       text(MARGIN, y + 4.5, named(one, results), isOurs ? 'heading' : ''),
-      `<rect x="${LEFT}" y="${y - BAR / 2}" width="${length}" height="${BAR}" rx="2" ${fill}/>`,
+      `<rect x="${LEFT}" y="${y - BAR / 2}" width="${length}" height="${BAR}" rx="2" ${fill}${opacity}/>`,
       isCut ? cut(RIGHT - 26, y) : '',
       text(FIGURES, y + 4.5, `${inShort(value)} ${unit}`, isOurs ? 'heading' : '', 'end'),
       figure === 'cpu' ? text(WIDTH - MARGIN, y + 4.5, `${ratio(value, limit)} × C`, 'quiet', 'end') : '',
@@ -90,11 +100,11 @@ function bars(
 
 /** Says of a bar that it would go on. */
 function cut(x: number, y: number): string {
-  return `<path class="card" stroke="none" style="stroke:none" d="M${x},${y + 9} l7,-18 h6 l-7,18 z"/>`;
+  return `<path class="card" style="stroke: none" d="M${x},${y + 9} l7,-18 h6 l-7,18 z"/>`;
 }
 
-const AXIS: Axis = { from: 0.5, to: 20 };
-const TICKS = [0.5, 1, 2, 5, 10, 20];
+const AXIS: Axis = { from: 0.2, to: 15 };
+const TICKS = [0.2, 0.5, 1, 2, 5, 10];
 
 /** A line for each load, a mark for each contestant, on a logarithmic axis. */
 function marks(results: Results, heading: string): Panel | null {

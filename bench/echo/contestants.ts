@@ -93,6 +93,6 @@ export const contestants: readonly Contestant[] = [
     replies: [serverFile('callbacks-replies')],
   }),
   onNode('for-await', 'for await', '#94d82d', 'for-await'),
-  { ...onNode('co', 'co', '#845ef7', 'co'), package: 'co' },
+  { ...onNode('co', 'co', '#fab005', 'co'), package: 'co' },
   { ...onNode('effect', 'Effect', '#5f3dc4', 'effect'), package: 'effect' },
 ];

@@ -13,6 +13,7 @@ const STYLE = `
   .quiet { fill: #656d76; font-size: 12px }
   .grid { stroke: #eaeef2 }
   .span { stroke: #ced4da; stroke-width: 2 }
+  .bar { fill: #ced4da }
   .mark { stroke: #fff; stroke-width: 1.5 }
   .hollow { fill: #fff; stroke-width: 2.5 }
   @media (prefers-color-scheme: dark) {
@@ -21,6 +22,7 @@ const STYLE = `
     .quiet { fill: #9198a1 }
     .grid { stroke: #262c36 }
     .span { stroke: #444c56 }
+    .bar { fill: #495057 }
     .mark { stroke: #161b22 }
     .hollow { fill: #161b22 }
   }
