@@ -82,7 +82,7 @@ export class Input {
   await(reader: Reader, intoOwnBuffer = false): void {
     this.reader = reader;
     if (this.#closed === null && !this.#isAdded) return;
-    if (this.#closed === null && !this.isReadable) this.#socket.wantRead(intoOwnBuffer);
+    if (this.#closed === null) this.#socket.wantRead(intoOwnBuffer);
     else queueMicrotask(() => this.reader === reader && reader.notify());
   }
 

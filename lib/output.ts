@@ -78,6 +78,11 @@ export class Output {
     return ioError(this.socket.writeError!, `writing to ${this.peer}`, this.peer);
   }
 
+  /** Whether a write of so many bytes need not wait. */
+  hasRoomFor(size: number): boolean {
+    return this.writers.first === null && this.waiting + size <= HIGH_WATER_MARK;
+  }
+
   handOver(bytes: Uint8Array, isOwned: boolean): void {
     this.#handedOver += bytes.byteLength;
     this.socket.write(bytes, isOwned);

@@ -9,10 +9,12 @@ import { HIGH_WATER_MARK, type Output } from './output.ts';
 
 type Part = string | Uint8Array;
 
-/** How far one performance is. */
+type Data = Part | readonly Part[];
+
+/** How far one performance is that has to wait. */
 class Progress {
   /** What is to be written. */
-  declare readonly data: Part | readonly Part[];
+  declare readonly data: Data;
   /** A write was handed over; a flush or an end has its target. Now it waits for the kernel. */
   declare isBegun: boolean;
   /** Done when the kernel has taken the bytes up to here. */
@@ -20,7 +22,7 @@ class Progress {
   /** Bytes that were handed over. */
   declare accepted: number;
 
-  constructor(data: Part | readonly Part[]) {
+  constructor(data: Data) {
     this.data = data;
     this.isBegun = false;
     this.until = 0;
@@ -31,8 +33,9 @@ class Progress {
 /** One that waits until the kernel has taken what it is about. */
 export type DrainOperation = Leaf<void, Output, Progress>;
 
-export function write(output: Output, data: Part | readonly Part[]): Operation<void> {
-  return new Leaf<void, Output, Progress>(WRITE, output, new Progress(data));
+/** It has its data until it has to wait: most never do. */
+export function write(output: Output, data: Data): Operation<void> {
+  return new Leaf<void, Output, Data | Progress>(WRITE, output, data);
 }
 
 /** Waits until the kernel has taken what was written before it. */
@@ -45,46 +48,34 @@ export function end(output: Output): Operation<void> {
   return new Leaf<void, Output, Progress>(END, output, new Progress(''));
 }
 
-const WRITE = kind<void, Output, Progress>({
+const WRITE = kind<void, Output, Data | Progress>({
   poll(operation) {
     const { target: output, item } = operation;
-    if (!item.isBegun) {
-      try {
-        output.checkOpen();
-      } catch (error) {
-        leaveQueue(operation);
-        throw error;
+    if (!(item instanceof Progress)) {
+      output.checkOpen();
+      if (output.hasRoomFor(mostBytesOf(item))) {
+        output.handOverCopy(item as Part);
+        return true;
       }
-      const { first } = output.writers;
-      if (output.waiting > HIGH_WATER_MARK || (first !== null && first !== operation)) return false;
-      handOver(output, item);
-      leaveQueue(operation);
-    } else {
-      try {
-        output.check();
-      } catch (error) {
-        item.isBegun = false;
-        throw Object.assign(error as Error, { accepted: item.accepted });
-      }
+      operation.item = new Progress(item);
     }
-    if (!isDone(operation)) return false;
-    item.isBegun = false;
-    return true;
+    return proceed(operation as DrainOperation);
   },
   arm(operation) {
-    if (operation.item.isBegun) operation.target.awaitDrain(operation);
-    else if (operation.queue === null) operation.target.awaitTurn(operation);
+    const waiting = operation as DrainOperation;
+    if (waiting.item.isBegun) waiting.target.awaitDrain(waiting);
+    else if (waiting.queue === null) waiting.target.awaitTurn(waiting);
   },
   disarm(operation) {
-    const { target: output, item } = operation;
+    const { target: output, item } = operation as DrainOperation;
     if (!item.isBegun) {
-      leaveQueue(operation);
+      leaveQueue(operation as DrainOperation);
       return;
     }
     item.isBegun = false;
     // Woken: it is done, or the connection has failed.
-    if (operation.queue === null && (isDone(operation) || output.hasFailed)) return;
-    output.drains.remove(operation);
+    if (operation.queue === null && (isDone(output, item) || output.hasFailed)) return;
+    output.drains.remove(operation as DrainOperation);
     // Cancelled after it was handed over: the bytes go out all the same, and the error says so (N8).
     output.socket.keep();
     operation.state = FAILED;
@@ -92,10 +83,38 @@ const WRITE = kind<void, Output, Progress>({
   enlist: () => false,
   raise({ item }, error) {
     if (error !== undefined) return error;
-    return Object.assign(new CancelledError(core.current?.scope.reason), { accepted: item.accepted });
+    const { accepted } = item as Progress;
+    return Object.assign(new CancelledError(core.current?.scope.reason), { accepted });
   },
   describe: ({ target }) => `writing to ${target.peer}`,
 });
+
+/** Goes on with a write that has to wait, or had to: for its turn, or for the kernel. */
+function proceed(operation: DrainOperation): boolean {
+  const { target: output, item } = operation;
+  if (!item.isBegun) {
+    try {
+      output.checkOpen();
+    } catch (error) {
+      leaveQueue(operation);
+      throw error;
+    }
+    const { first } = output.writers;
+    if (output.waiting > HIGH_WATER_MARK || (first !== null && first !== operation)) return false;
+    handOver(output, item);
+    leaveQueue(operation);
+  } else {
+    try {
+      output.check();
+    } catch (error) {
+      item.isBegun = false;
+      throw Object.assign(error as Error, { accepted: item.accepted });
+    }
+  }
+  if (!isDone(output, item)) return false;
+  item.isBegun = false;
+  return true;
+}
 
 const FLUSH = kind<void, Output, Progress>({
   poll: (operation) => drain(operation, (output) => output.socket.flush()),
@@ -113,8 +132,15 @@ const END = kind<void, Output, Progress>({
   describe: ({ target }) => `ending the stream to ${target.peer}`,
 });
 
-function isDone({ target, item }: DrainOperation): boolean {
-  return target.socket.sent >= item.until;
+/** How many bytes a piece has at most; Infinity for several pieces. */
+function mostBytesOf(data: Data): number {
+  // In UTF-8 a unit of a string takes three bytes at most.
+  if (typeof data === 'string') return data.length * 3;
+  return data instanceof Uint8Array ? data.length : Infinity;
+}
+
+function isDone(output: Output, item: Progress): boolean {
+  return output.socket.sent >= item.until;
 }
 
 function drain(operation: DrainOperation, begin: (output: Output) => void): boolean {
@@ -128,7 +154,7 @@ function drain(operation: DrainOperation, begin: (output: Output) => void): bool
     // What was handed over just now may have failed.
     output.check();
   }
-  item.isBegun = !isDone(operation);
+  item.isBegun = !isDone(output, item);
   return !item.isBegun;
 }
 

@@ -77,8 +77,9 @@ export class Scheduler {
   #isSpent = false;
   /** Coroutines that are being started inside each other. */
   #nesting = 0;
-  /** Comes when the turn's macrotask is over; null while the turn is too young to be timed. */
+  /** Comes when the turn's macrotask is over; null while half of the turn's time has not passed. */
   #turnEnd: NodeJS.Immediate | null = null;
+  /** When this half of the turn began, or one before it: most turns are too short to be timed at all. */
   #turnStart = 0;
   #readings = 0;
   readonly #drainFromMicrotask = (): void => {
@@ -87,6 +88,8 @@ export class Scheduler {
   };
   readonly #beginTurn = (): void => {
     this.#turnEnd = null;
+    this.#turnStart = this.clock.now();
+    this.#readings = 0;
     this.#isSpent = false;
     outside().runInAsyncScope(this.#drain, this);
   };
@@ -169,12 +172,12 @@ export class Scheduler {
   isTurnSpent(): boolean {
     core.untilClock = CLOCK_EVERY;
     const now = this.clock.now();
-    if (this.#turnEnd === null) {
-      this.#turnEnd = setImmediate(this.#beginTurn);
-      this.#turnStart = now;
-      this.#readings = 0;
-    }
-    this.#isSpent ||= now - this.#turnStart >= TURN || ++this.#readings >= READINGS_PER_TURN;
+    const isLong = now - this.#turnStart >= TURN / 2 || ++this.#readings >= READINGS_PER_TURN / 2;
+    if (!isLong) return this.#isSpent;
+    this.#turnStart = now;
+    this.#readings = 0;
+    if (this.#turnEnd === null) this.#turnEnd = setImmediate(this.#beginTurn);
+    else this.#isSpent = true;
     return this.#isSpent;
   }
 

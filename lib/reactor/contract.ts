@@ -4,8 +4,8 @@
 // R1  Nothing is called back inside the call that asked for it: owners hear of things later.
 // R2  `read` never waits: bytes, null at the peer's end, undefined when nothing is there. Bytes that
 //     arrived come before the end or the error that followed them; an error is thrown again each time.
-// R3  `isReadable` says whether `read` would give something. After `wantRead`, asked for when it is false,
-//     `onReadable` comes once, when it has become true.
+// R3  `isReadable` says whether `read` would give something. After `wantRead`, `onReadable` comes once, when
+//     that is so.
 // R4  At most one chunk is held for a reader who has not asked: the kernel's window does the rest (N1).
 //     After `wantRead(true)` the bytes are left where they are, as far as the platform lets them be: the one
 //     who reads has a buffer for them.

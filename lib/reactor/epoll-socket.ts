@@ -161,14 +161,18 @@ export class EpollSocket implements Socket {
   }
 
   wantRead(intoOwnBuffer = false): void {
-    if ((this.state & RESET) !== 0) return;
-    if (this.isReadable) {
-      this.tellLater(TELL_READABLE);
+    if (this.hasNews) {
+      if ((this.state & RESET) === 0) this.tellLater(TELL_READABLE);
       return;
     }
     const { flags } = this.reactor;
     const is = flags[this.slot]!;
     if ((is & WANTED) !== 0) return;
+    if ((is & READABLE) !== 0) {
+      // Perhaps: whoever is told looks, and asks again if there is nothing.
+      this.tellLater(TELL_READABLE);
+      return;
+    }
     const isLarge = intoOwnBuffer || (this.state & READS_LARGE) !== 0;
     flags[this.slot] = isLarge ? is | WANTED | LARGE : (is & ~LARGE) | WANTED;
     this.reactor.addHold();

@@ -91,6 +91,7 @@ export class NodeSocket implements Socket {
     if (this.#wantsRead || this.#isReset) return;
     this.#wantsRead = true;
     this.#host.holds.add();
+    if (this.isReadable) queueMicrotask(() => this.#tellReader());
     if (this.#socket.isPaused() || this.#socket.readableFlowing === null) this.#socket.resume();
   }
 
