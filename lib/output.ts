@@ -86,13 +86,13 @@ export class Output {
   handOver(bytes: Uint8Array, isOwned: boolean): void {
     this.#handedOver += bytes.byteLength;
     this.socket.write(bytes, isOwned);
-    if (this.#isWatched) this.socket.wantSent();
+    if (this.#isWatched()) this.socket.wantSent();
   }
 
   /** The same with a copy of it. */
   handOverCopy(data: string | Uint8Array): void {
     this.#handedOver += this.socket.writeCopy(data);
-    if (this.#isWatched) this.socket.wantSent();
+    if (this.#isWatched()) this.socket.wantSent();
   }
 
   send(bytes: Uint8Array, onSent: OnSent | undefined): void {
@@ -130,7 +130,7 @@ export class Output {
       drain = next;
     }
     this.wakeWriter();
-    if (this.waiting > 0 && writeError === undefined && this.#isWatched) this.socket.wantSent();
+    if (this.waiting > 0 && writeError === undefined && this.#isWatched()) this.socket.wantSent();
     const isDue = ({ until }: Sending): boolean => writeError !== undefined || until <= sent;
     const later = this.#callbacks.findIndex((sending) => !isDue(sending));
     if (later === 0 || this.#callbacks.length === 0) return;
@@ -140,7 +140,7 @@ export class Output {
   }
 
   /** Somebody wants to know when the kernel has taken more. */
-  get #isWatched(): boolean {
+  #isWatched(): boolean {
     const { idle, drains, writers } = this;
     return idle !== null || drains.first !== null || writers.first !== null || this.#callbacks.length > 0;
   }

@@ -49,6 +49,10 @@ const ADDRESS_SIZE = 128;
 /** As Node's own pool: one byte of it that is kept keeps no more. */
 const POOL_SIZE = 8_192;
 
+/** What makes a `Buffer` of memory that is there: `Buffer.from` does no more, but checks first what it was given. */
+const View = (Buffer as unknown as { [Symbol.species]: ViewConstructor })[Symbol.species];
+type ViewConstructor = new (memory: ArrayBuffer, offset: number, size: number) => Buffer;
+
 const settled = Promise.resolve();
 
 /** Whoever has a slot: hears of a batch in two steps. */
@@ -76,7 +80,7 @@ export class EpollReactor implements Reactor {
   readonly #records = new Int32Array(RECORDS * RECORD);
   readonly #address = Buffer.from(new ArrayBuffer(ADDRESS_SIZE));
   /** Those whose records this batch had. */
-  readonly #recorded: SlotOwner[] = [];
+  readonly #recorded: (SlotOwner | null)[] = Array.from({ length: RECORDS }, () => null);
   /** Those who are told after this turn. */
   #later: SlotOwner[] = [];
   /** A microtask will flush. */
@@ -179,7 +183,7 @@ export class EpollReactor implements Reactor {
    * the whole input alive (N14).
    */
   takeInput(offset: number, size: number): Buffer {
-    if (offset < 0) return Buffer.from(this.#pool, ~offset, size);
+    if (offset < 0) return new View(this.#pool, ~offset, size);
     const buffer = Buffer.allocUnsafe(size);
     buffer.set(this.input.subarray(offset, offset + size));
     return buffer;
@@ -247,21 +251,25 @@ export class EpollReactor implements Reactor {
 
   #deliver(count: number): void {
     const recorded = this.#recorded;
+    let told = 0;
     for (let index = 0; index < count; index++) {
       const owner = this.#record(index);
-      if (owner !== undefined) recorded.push(owner);
+      if (owner !== undefined) recorded[told++] = owner;
     }
     // Those of the next batch, too, should find room in it.
     if (this.header[POOL_USED]! * 2 > POOL_SIZE) this.#renewPool();
     if (this.header[MUST_DEFER] !== 0) {
-      const deferred = recorded.splice(0);
+      const deferred = recorded.slice(0, told) as SlotOwner[];
       setImmediate(() => {
         for (const owner of deferred) owner.tell();
       });
       return;
     }
-    for (let index = 0; index < recorded.length; index++) recorded[index]!.tell();
-    recorded.length = 0;
+    for (let index = 0; index < told; index++) {
+      const owner = recorded[index]!;
+      recorded[index] = null;
+      owner.tell();
+    }
   }
 
   /** Takes a record down; its owner, unless that is gone. */
