@@ -2,9 +2,11 @@
 // AsyncLocalStorage of whoever happened to import skein first.
 
 import { outside } from '../scheduler/context.ts';
+import { currentScheduler } from '../scheduler/run.ts';
 import { chooseReactor } from './reactor/index.ts';
 
 export const reactor = outside().runInAsyncScope(chooseReactor);
+reactor.host = currentScheduler();
 
 /**
  * Which reactor this process uses: `'epoll'` on Linux where the addon loads, else `'node'`. The environment

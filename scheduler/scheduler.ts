@@ -71,6 +71,8 @@ export class Scheduler {
   #first: Coroutine<unknown> | null = null;
   #last: Coroutine<unknown> | null = null;
   #isRunning = false;
+  /** Events are being told, at the end of which the queue is run. */
+  #isBatch = false;
   /** A microtask will run the queue. */
   #isScheduled = false;
   /** The turn's time is up: the queue waits for the next macrotask. */
@@ -181,8 +183,24 @@ export class Scheduler {
     return this.#isSpent;
   }
 
+  /**
+   * @internal A batch of events is about to be told: whoever they wake runs when the batch ends, which saves a
+   * microtask. Nothing runs in between, so waking still only queues (S2).
+   */
+  beginBatch(): void {
+    this.#isBatch = !this.#isRunning;
+  }
+
+  /** @internal */
+  endBatch(): void {
+    if (!this.#isBatch) return;
+    this.#isBatch = false;
+    if (this.#first === null) this.timers.settle();
+    else if (!this.#isSpent) outside().runInAsyncScope(this.#drain, this);
+  }
+
   #schedule(): void {
-    if (this.#isScheduled || this.#isRunning || this.#isSpent) return;
+    if (this.#isScheduled || this.#isRunning || this.#isSpent || this.#isBatch) return;
     this.#isScheduled = true;
     void settled.then(this.#drainFromMicrotask);
   }

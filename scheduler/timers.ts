@@ -78,7 +78,7 @@ export class Timers {
       }
     }
     if (this.#live === 0) {
-      this.#clean();
+      if (this.#slots.length > 0) this.#clean();
       this.clock.clearAlarm();
     } else {
       this.clock.setAlarm(this.#deadlines[0]!, this.#onAlarm);

@@ -116,7 +116,15 @@ export interface ConnectOwner {
   onConnectError(error: Error): void;
 }
 
+/** Whoever wants to know when a reactor tells its owners of events, and when it has told all of a batch. */
+export interface Host {
+  beginBatch(): void;
+  endBatch(): void;
+}
+
 export interface Reactor {
+  /** What is written until `endBatch` returns reaches the kernel with what its owners have written. */
+  host: Host | null;
   readonly name: 'epoll' | 'node';
   /** Connections whose descriptor is open, accepted and dialled. */
   readonly open: number;

@@ -13,6 +13,7 @@ import { constants } from 'node:os';
 import type {
   ConnectOwner,
   Endpoint,
+  Host,
   Listener,
   ListenerOwner,
   ListenOptions,
@@ -64,6 +65,7 @@ interface SlotOwner {
 
 export class EpollReactor implements Reactor {
   readonly name = 'epoll';
+  host: Host | null = null;
   open = 0;
   readonly native: Native;
   readonly flags: Uint8Array;
@@ -265,11 +267,13 @@ export class EpollReactor implements Reactor {
       });
       return;
     }
+    this.host?.beginBatch();
     for (let index = 0; index < told; index++) {
       const owner = recorded[index]!;
       recorded[index] = null;
       owner.tell();
     }
+    this.host?.endBatch();
   }
 
   /** Takes a record down; its owner, unless that is gone. */

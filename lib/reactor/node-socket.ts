@@ -7,13 +7,13 @@
 //                                                       └─► in flight ──── callback ─────┘
 
 import type net from 'node:net';
-import type { Endpoint, Socket, SocketOwner } from './contract.ts';
+import type { Endpoint, Host, Socket, SocketOwner } from './contract.ts';
 import type { Holds } from './holds.ts';
 import { Pending } from './pending.ts';
 
 const NOTHING = Buffer.alloc(0);
 
-export interface SocketHost {
+export interface SocketHost extends Host {
   readonly holds: Holds;
   /** Calls `socket.flushTurn()` at the end of the turn. */
   flushLater(socket: NodeSocket): void;
@@ -28,8 +28,10 @@ export class NodeSocket implements Socket {
   writeError: Error | undefined;
   readonly #host: SocketHost;
   readonly #socket: net.Socket;
-  /** What came and was not taken: one chunk, rarely two. */
-  readonly #chunks: Buffer[] = [];
+  /** What came and was not taken. */
+  #chunk: Buffer | null = null;
+  /** The chunks behind it, of which there are rarely any. */
+  readonly #more: Buffer[] = [];
   #readError: Error | undefined;
   #hasEnded = false;
   #wantsRead = false;
@@ -53,9 +55,14 @@ export class NodeSocket implements Socket {
     this.remoteAddress = endpoint(socket.remoteAddress, socket.remotePort, path);
     socket.unref();
     socket.on('data', (chunk: Buffer) => {
-      this.#chunks.push(chunk);
-      if (this.#wantsRead) this.#tellReader();
-      else socket.pause();
+      this.#keepChunk(chunk);
+      if (!this.#wantsRead) {
+        socket.pause();
+        return;
+      }
+      host.beginBatch();
+      this.#tellReader();
+      host.endBatch();
     });
     socket.on('end', () => {
       this.#hasEnded = true;
@@ -65,26 +72,30 @@ export class NodeSocket implements Socket {
   }
 
   get isReadable(): boolean {
-    return this.#chunks.length > 0 || this.#hasEnded || this.#readError !== undefined;
+    return this.#chunk !== null || this.#hasEnded || this.#readError !== undefined;
   }
 
   read(): Buffer | null | undefined {
-    const chunk = this.#chunks.shift();
-    if (chunk !== undefined) return chunk;
+    const chunk = this.#chunk;
+    if (chunk !== null) {
+      this.#chunk = this.#more.length === 0 ? null : this.#more.shift()!;
+      return chunk;
+    }
     if (this.#readError !== undefined) throw this.#readError;
     return this.#hasEnded ? null : undefined;
   }
 
   readInto(buffer: Uint8Array): number | undefined {
-    const chunk = this.read();
-    if (!chunk) return chunk === null ? 0 : undefined;
-    if (chunk.byteLength <= buffer.byteLength) {
-      buffer.set(chunk);
-      return chunk.byteLength;
+    const chunk = this.#chunk;
+    if (chunk !== null && chunk.byteLength > buffer.byteLength) {
+      buffer.set(chunk.subarray(0, buffer.byteLength));
+      this.#chunk = chunk.subarray(buffer.byteLength);
+      return buffer.byteLength;
     }
-    buffer.set(chunk.subarray(0, buffer.byteLength));
-    this.#chunks.unshift(chunk.subarray(buffer.byteLength));
-    return buffer.byteLength;
+    const data = this.read();
+    if (!data) return data === null ? 0 : undefined;
+    buffer.set(data);
+    return data.byteLength;
   }
 
   wantRead(): void {
@@ -154,7 +165,8 @@ export class NodeSocket implements Socket {
     this.owner = null;
     this.unwantRead();
     this.#dropOutput();
-    this.#chunks.length = 0;
+    this.#chunk = null;
+    this.#more.length = 0;
     // Node has RST for TCP alone, and after a shutdown libuv refuses it (EINVAL) and Node then leaks the
     // handle; closing with unread input sends it then as well.
     if (this.localAddress.path === '' && !this.#isShut) this.#socket.resetAndDestroy();
@@ -214,7 +226,7 @@ export class NodeSocket implements Socket {
   #onError(error: Error): void {
     if (this.#isReset) return;
     // What is still in Node's own buffer came before the error.
-    for (let rest; (rest = this.#socket.read() as Buffer | null) !== null;) this.#chunks.push(rest);
+    for (let rest; (rest = this.#socket.read() as Buffer | null) !== null;) this.#keepChunk(rest);
     this.#readError ??= error;
     if (this.writeError === undefined) {
       this.writeError = error;
@@ -222,6 +234,11 @@ export class NodeSocket implements Socket {
       this.owner?.onSent();
     }
     this.#tellReader();
+  }
+
+  #keepChunk(chunk: Buffer): void {
+    if (this.#chunk === null) this.#chunk = chunk;
+    else this.#more.push(chunk);
   }
 
   #dropOutput(): void {

@@ -6,6 +6,7 @@ import net from 'node:net';
 import {
   type ConnectOwner,
   type Endpoint,
+  type Host,
   KEEP_ALIVE,
   type Listener,
   type ListenerOwner,
@@ -25,10 +26,13 @@ const settled = Promise.resolve();
 
 export class NodeReactor implements Reactor, SocketHost {
   readonly name = 'node';
+  host: Host | null = null;
   readonly holds = new Holds();
   open = 0;
   readonly budget = new SocketBudget();
+  /** Written to in this turn. */
   #dirty: NodeSocket[] = [];
+  #isTelling = false;
 
   listen(to: Endpoint, options: ListenOptions, owner: ListenerOwner): Listener {
     return new NodeListener(this, to, options, owner);
@@ -67,7 +71,18 @@ export class NodeReactor implements Reactor, SocketHost {
   }
 
   flushLater(socket: NodeSocket): void {
-    if (this.#dirty.push(socket) === 1) void settled.then(this.#flushAll);
+    if (this.#dirty.push(socket) === 1 && !this.#isTelling) void settled.then(this.#flushAll);
+  }
+
+  beginBatch(): void {
+    this.#isTelling = true;
+    this.host?.beginBatch();
+  }
+
+  endBatch(): void {
+    this.host?.endBatch();
+    this.#isTelling = false;
+    if (this.#dirty.length > 0) this.#flushAll();
   }
 
   /** Counts a socket for as long as its descriptor is open. */
@@ -78,6 +93,11 @@ export class NodeReactor implements Reactor, SocketHost {
 
   readonly #flushAll = (): void => {
     const dirty = this.#dirty;
+    if (dirty.length === 1) {
+      const socket = dirty.pop()!;
+      socket.flushTurn();
+      return;
+    }
     this.#dirty = [];
     for (const socket of dirty) socket.flushTurn();
   };

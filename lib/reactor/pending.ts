@@ -10,15 +10,22 @@ interface Output {
 }
 
 export class Pending {
+  /** A single owned piece that is all there is: mostly there is no more, and it needs no list. */
+  #only: Uint8Array | null = null;
   #outputs: Output[] = [];
   /** Those before it have gone: a moving head, since a long queue must not be moved for each. */
   #head = 0;
 
   get isEmpty(): boolean {
-    return this.#head === this.#outputs.length;
+    return this.#only === null && this.#head === this.#outputs.length;
   }
 
   push(bytes: Uint8Array, isOwned: boolean): void {
+    if (isOwned && this.isEmpty) {
+      this.#only = bytes;
+      return;
+    }
+    this.#list();
     this.#outputs.push({ bytes, isOwned });
   }
 
@@ -32,12 +39,14 @@ export class Pending {
   }
 
   clear(): void {
+    this.#only = null;
     this.#outputs = [];
     this.#head = 0;
   }
 
   /** The next bytes to send, at most `PIECE` unless they are one piece; they stay until `drop`. */
   peek(): Uint8Array | undefined {
+    if (this.#only !== null) return this.#only;
     const first = this.#outputs[this.#head];
     if (first === undefined || first.bytes.byteLength >= PIECE || this.#head + 1 === this.#outputs.length) {
       return first?.bytes;
@@ -62,6 +71,12 @@ export class Pending {
 
   /** The next bytes, at most `PIECE`, for somebody who keeps them: a copy of what is borrowed. */
   take(): Uint8Array | undefined {
+    const only = this.#only;
+    if (only !== null && only.byteLength <= PIECE) {
+      this.#only = null;
+      return only;
+    }
+    this.#list();
     const bytes = this.peek()?.subarray(0, PIECE);
     if (bytes === undefined) return undefined;
     const piece = this.#outputs[this.#head]!.isOwned ? bytes : Buffer.from(bytes);
@@ -71,6 +86,7 @@ export class Pending {
 
   /** The first `size` bytes have gone: at most as many as `peek` gave. */
   drop(size: number): void {
+    this.#list();
     const first = this.#outputs[this.#head]!;
     if (size < first.bytes.byteLength) {
       first.bytes = first.bytes.subarray(size);
@@ -82,5 +98,11 @@ export class Pending {
       this.#outputs.splice(0, this.#head);
       this.#head = 0;
     }
+  }
+
+  #list(): void {
+    if (this.#only === null) return;
+    this.#outputs.push({ bytes: this.#only, isOwned: true });
+    this.#only = null;
   }
 }
