@@ -5,7 +5,7 @@ import { captureContext } from './context.ts';
 import type { Scheduler } from './scheduler.ts';
 import { join, type JoinOperation, observe } from './join.ts';
 import { ARMED, type Body, type Co, type Leaf, type Operation } from './operation.ts';
-import { childrenOf, Extras, Scope } from './scope.ts';
+import { childrenOf, ENDED, Extras, Scope } from './scope.ts';
 import type { WaitQueue } from './wait-queue.ts';
 
 /** How to start a coroutine; all are optional. */
@@ -131,7 +131,7 @@ export class Coroutine<T> extends Scope implements PromiseLike<T> {
 
   /** @internal */
   get hasEnded(): boolean {
-    return this.state === 'done' || this.state === 'failed' || this.state === 'cancelled';
+    return this.phase === ENDED;
   }
 
   /** @internal What it waited for is there: queues it. */
