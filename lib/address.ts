@@ -57,6 +57,11 @@ export class Address {
     return new Address(host, checkPort(port));
   }
 
+  /** @internal */
+  static of({ host, port, path }: { host: string; port: number; path: string }): Address {
+    return new Address(host, port, path);
+  }
+
   toString(): string {
     if (this.path !== '') return `unix:${this.path}`;
     if (this.host === '') return 'an unnamed socket';

@@ -13,7 +13,7 @@ import { checkCallback, checkDuration } from './io-error.ts';
 import { Linger } from './linger.ts';
 import { Output } from './output.ts';
 import { end, flush, write } from './write.ts';
-import { type Endpoint, KEEP_ALIVE, type Socket } from './reactor/contract.ts';
+import { KEEP_ALIVE, type Socket } from './reactor/contract.ts';
 
 /**
  * A TCP or Unix connection. `listen`, `dial`, `serve` and `EventLoop` make them.
@@ -37,10 +37,6 @@ import { type Endpoint, KEEP_ALIVE, type Socket } from './reactor/contract.ts';
  * ```
  */
 export class Connection {
-  /** This side's address. */
-  readonly localAddress: Address;
-  /** The peer's address, as it was when the connection was made. */
-  readonly remoteAddress: Address;
   /** @internal The event loop that it was added to. */
   loop: { forget(conn: Connection): void } | null = null;
   readonly #scheduler: Scheduler;
@@ -53,6 +49,9 @@ export class Connection {
   #linger: Linger | null = null;
   /** Input was asked for although nobody reads, to tell silence from a slow reader. */
   #hasLooked = false;
+  // Made when somebody asks: there may be tens of thousands of connections.
+  #localAddress: Address | null = null;
+  #remoteAddress: Address | null = null;
   #noDelay = true;
   #keepAlive = KEEP_ALIVE;
 
@@ -60,12 +59,22 @@ export class Connection {
   constructor(socket: Socket, isAdded: boolean, scheduler: Scheduler) {
     this.#socket = socket;
     this.#scheduler = scheduler;
-    this.localAddress = addressOf(socket.localAddress);
-    this.remoteAddress = addressOf(socket.remoteAddress);
-    this.#output = new Output(socket, this.remoteAddress);
-    this.#input = new Input(socket, this.remoteAddress, isAdded);
+    this.#output = new Output(socket);
+    this.#input = new Input(socket, isAdded);
     this.#readOperation = readFrom(this.#input);
     socket.owner = this;
+  }
+
+  /** This side's address. */
+  get localAddress(): Address {
+    this.#localAddress ??= Address.of(this.#socket.localAddress);
+    return this.#localAddress;
+  }
+
+  /** The peer's address, as it was when the connection was made. */
+  get remoteAddress(): Address {
+    this.#remoteAddress ??= Address.of(this.#socket.remoteAddress);
+    return this.#remoteAddress;
   }
 
   // Coroutine face.
@@ -293,10 +302,6 @@ export class Connection {
     const linger = this.#shutAndLinger(reason);
     if (isStuck) linger.reset(reason);
   }
-}
-
-function addressOf({ host, port, path }: Endpoint): Address {
-  return new Address(host, port, path);
 }
 
 function checkData(data: unknown): void {

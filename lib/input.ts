@@ -6,7 +6,7 @@ import { BusyError } from '../scheduler/errors.ts';
 import { kind } from '../scheduler/kind.ts';
 import { atLeaf } from '../scheduler/at-leaf.ts';
 import { IDLE, Leaf, NEW } from '../scheduler/operation.ts';
-import type { Address } from './address.ts';
+import { Address } from './address.ts';
 import type { IdleTimer } from './idle.ts';
 import { checkCallback, guarded, ioError } from './io-error.ts';
 import type { Socket } from './reactor/contract.ts';
@@ -18,7 +18,6 @@ export interface Reader {
 }
 
 export class Input {
-  readonly peer: Address;
   /** Whoever waits, until it has taken what came. */
   reader: Reader | null = null;
   bytesRead = 0;
@@ -30,10 +29,13 @@ export class Input {
   /** Makes the error of whoever reads after the connection was closed. */
   #closed: (() => Error) | null = null;
 
-  constructor(socket: Socket, peer: Address, isAdded: boolean) {
+  constructor(socket: Socket, isAdded: boolean) {
     this.#socket = socket;
-    this.peer = peer;
     this.#isAdded = isAdded;
+  }
+
+  get peer(): Address {
+    return Address.of(this.#socket.remoteAddress);
   }
 
   setAdded(isAdded: boolean): void {

@@ -10,7 +10,7 @@
 import { ClosedError } from '../scheduler/errors.ts';
 import { atLeaf } from '../scheduler/at-leaf.ts';
 import { WaitQueue } from '../scheduler/wait-queue.ts';
-import type { Address } from './address.ts';
+import { Address } from './address.ts';
 import type { IdleTimer } from './idle.ts';
 import { guarded, ioError } from './io-error.ts';
 import type { Socket } from './reactor/contract.ts';
@@ -29,24 +29,27 @@ interface Sending {
 
 export class Output {
   readonly socket: Socket;
-  readonly peer: Address;
+  // Most connections never have any of these, and there may be tens of thousands: null until the first waits.
   /** Waiting for their turn: nothing of theirs is accepted. */
-  readonly writers = new WaitQueue<DrainOperation>();
+  writers: WaitQueue<DrainOperation> | null = null;
   /** Handed over, waiting for the kernel. */
-  readonly drains = new WaitQueue<DrainOperation>();
+  drains: WaitQueue<DrainOperation> | null = null;
+  /** Callbacks of `send`, by the byte after which each is due. */
+  #callbacks: Sending[] | null = null;
   /** Hears of each byte that the kernel takes; null while there is no idle timeout. */
   idle: IdleTimer | null = null;
-  /** Callbacks of `send`, by the byte after which each is due. */
-  readonly #callbacks: Sending[] = [];
   /** `end` was performed. */
   #isEnded = false;
   /** Makes the error of whoever writes after the connection was closed. */
   #closed: (() => Error) | null = null;
   #handedOver = 0;
 
-  constructor(socket: Socket, peer: Address) {
+  constructor(socket: Socket) {
     this.socket = socket;
-    this.peer = peer;
+  }
+
+  get peer(): Address {
+    return Address.of(this.socket.remoteAddress);
   }
 
   /** Bytes that were handed over in all. */
@@ -80,7 +83,7 @@ export class Output {
 
   /** Whether a write of so many bytes need not wait. */
   hasRoomFor(size: number): boolean {
-    return this.writers.first === null && this.waiting + size <= HIGH_WATER_MARK;
+    return !hasMembers(this.writers) && this.waiting + size <= HIGH_WATER_MARK;
   }
 
   handOver(bytes: Uint8Array, isOwned: boolean): void {
@@ -104,8 +107,8 @@ export class Output {
       failure = error as Error;
     }
     if (onSent === undefined) return;
-    if (failure === null && (bytes.byteLength > 0 || this.#callbacks.length > 0)) {
-      this.#callbacks.push({ until: this.#handedOver, onSent });
+    if (failure === null && (bytes.byteLength > 0 || this.#hasCallbacks())) {
+      (this.#callbacks ??= []).push({ until: this.#handedOver, onSent });
       this.socket.wantSent();
     } else {
       queueMicrotask(() => guarded(onSent, failure));
@@ -121,45 +124,50 @@ export class Output {
   onSent(): void {
     this.idle?.touch();
     const { writeError, sent } = this.socket;
-    for (let drain = this.drains.first; drain !== null;) {
+    for (let drain = this.drains?.first ?? null; drain !== null;) {
       const next = drain.behind as DrainOperation | null;
       if (writeError !== undefined || sent >= drain.item.until) {
-        this.drains.remove(drain);
+        this.drains!.remove(drain);
         drain.notify();
       }
       drain = next;
     }
     this.wakeWriter();
     if (this.waiting > 0 && writeError === undefined && this.#isWatched()) this.socket.wantSent();
+    const callbacks = this.#callbacks;
+    if (callbacks === null || callbacks.length === 0) return;
     const isDue = ({ until }: Sending): boolean => writeError !== undefined || until <= sent;
-    const later = this.#callbacks.findIndex((sending) => !isDue(sending));
-    if (later === 0 || this.#callbacks.length === 0) return;
+    const later = callbacks.findIndex((sending) => !isDue(sending));
+    if (later === 0) return;
     const failure = writeError === undefined ? null : this.error();
-    const due = this.#callbacks.splice(0, later === -1 ? Infinity : later);
+    const due = callbacks.splice(0, later === -1 ? Infinity : later);
     for (const { onSent } of due) guarded(onSent, failure);
   }
 
   /** Somebody wants to know when the kernel has taken more. */
   #isWatched(): boolean {
-    const { idle, drains, writers } = this;
-    return idle !== null || drains.first !== null || writers.first !== null || this.#callbacks.length > 0;
+    return this.idle !== null || hasMembers(this.drains) || hasMembers(this.writers) || this.#hasCallbacks();
+  }
+
+  #hasCallbacks(): boolean {
+    return this.#callbacks !== null && this.#callbacks.length > 0;
   }
 
   /** Joins those who wait for the kernel. */
   awaitDrain(operation: DrainOperation): void {
-    this.drains.push(operation);
+    (this.drains ??= new WaitQueue()).push(operation);
     this.socket.wantSent();
   }
 
   /** Joins those who wait for their turn. */
   awaitTurn(operation: DrainOperation): void {
-    this.writers.push(operation);
+    (this.writers ??= new WaitQueue()).push(operation);
     this.socket.wantSent();
   }
 
   /** The first writer in the queue may try. It leaves the queue itself, so that nobody overtakes it. */
   wakeWriter(): void {
-    const { first } = this.writers;
+    const first = this.writers?.first ?? null;
     if (first === null) return;
     if (this.hasFailed || this.waiting <= HIGH_WATER_MARK) first.notify();
   }
@@ -168,13 +176,20 @@ export class Output {
   close(reason: () => Error): void {
     this.#closed ??= reason;
     this.socket.keep();
-    for (let drain = this.drains.shift(); drain !== null; drain = this.drains.shift()) drain.notify();
+    const { drains } = this;
+    if (drains !== null)
+      for (let drain = drains.shift(); drain !== null; drain = drains.shift()) drain.notify();
     this.wakeWriter();
   }
 
   /** What was not sent is lost: the callbacks of `send` hear of it. */
   abort(reason: () => Error): void {
     this.close(reason);
-    for (const { onSent } of this.#callbacks.splice(0)) queueMicrotask(() => guarded(onSent, reason()));
+    for (const { onSent } of this.#callbacks?.splice(0) ?? [])
+      queueMicrotask(() => guarded(onSent, reason()));
   }
+}
+
+function hasMembers(queue: WaitQueue<DrainOperation> | null): boolean {
+  return queue !== null && queue.first !== null;
 }

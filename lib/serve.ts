@@ -6,7 +6,7 @@ import type { Coroutine } from '../scheduler/coroutine.ts';
 import type { Co, Operation } from '../scheduler/operation.ts';
 import { notASignal } from '../scheduler/options.ts';
 import { scope } from '../scheduler/inner-scope.ts';
-import type { Scope } from '../scheduler/scope.ts';
+import type { Scope, Supervisor } from '../scheduler/scope.ts';
 import { sleep } from '../scheduler/sleep.ts';
 import { Acceptor, type ListenOptions } from './acceptor.ts';
 import type { Address, AddressLike } from './address.ts';
@@ -88,18 +88,19 @@ function* acceptAll(
   grace: number,
   clients: Scope,
 ): Co<void> {
-  for (let conn; (conn = yield* acceptUnlessClosed(acceptor)) !== null;) {
-    const client = conn;
-    const reportOf = (error: unknown): void => onError(error, client);
-    const name = `client ${client.remoteAddress}`;
-    // The handler is the coroutine's body, with nothing around it: each generator around it would cost at
-    // each resume. So its connection is closed from outside, once all that it has spawned has ended as well.
-    const coroutine = clients.spawn(() => handler(client), { name, onError: reportOf });
-    coroutine.extras!.onEnd = () => {
-      if (release(client, coroutine)) return;
+  const supervisor: Supervisor<Connection> = {
+    nameOf: (conn) => `client ${conn.remoteAddress}`,
+    onEnd(coroutine, conn) {
+      if (release(conn, coroutine)) return;
       // What was written is on its way; if it does not get there, somebody should hear of it.
-      clients.spawn(() => client.delivered(), { name, onError: reportOf });
-    };
+      clients.supervise(() => conn.delivered(), conn, { ...supervisor, onEnd() {} });
+    },
+    onError,
+  };
+  // The handler is the coroutine's body, with nothing around it: each generator around it would cost at each
+  // resume. So its connection is closed from outside, once all that it has spawned has ended as well.
+  for (let conn; (conn = yield* acceptUnlessClosed(acceptor)) !== null;) {
+    clients.supervise(handler, conn, supervisor);
   }
   clients.spawn(
     function* cutOff() {
@@ -120,7 +121,7 @@ function* acceptUnlessClosed(acceptor: Acceptor): Co<Connection | null> {
 }
 
 /** Closes the connection of a handler that has ended; false if somebody should wait until all is delivered. */
-function release(conn: Connection, handler: Coroutine<void>): boolean {
+function release(conn: Connection, handler: Coroutine<unknown>): boolean {
   const wasCutOff = handler.state === 'cancelled' || handler.errors?.[0] instanceof CancelledError;
   // Who was cut off has had its time: a peer that never ends must not hold the process up.
   if (wasCutOff) conn.reset();

@@ -75,7 +75,7 @@ const WRITE = kind<void, Output, Data | Progress>({
     item.isBegun = false;
     // Woken: it is done, or the connection has failed.
     if (operation.queue === null && (isDone(output, item) || output.hasFailed)) return;
-    output.drains.remove(operation as DrainOperation);
+    output.drains?.remove(operation as DrainOperation);
     // Cancelled after it was handed over: the bytes go out all the same, and the error says so (N8).
     output.socket.keep();
     operation.state = FAILED;
@@ -99,7 +99,7 @@ function proceed(operation: DrainOperation): boolean {
       leaveQueue(operation);
       throw error;
     }
-    const { first } = output.writers;
+    const first = output.writers?.first ?? null;
     if (output.waiting > HIGH_WATER_MARK || (first !== null && first !== operation)) return false;
     handOver(output, item);
     leaveQueue(operation);
@@ -160,7 +160,7 @@ function drain(operation: DrainOperation, begin: (output: Output) => void): bool
 
 function stopDraining(operation: DrainOperation): void {
   operation.item.isBegun = false;
-  operation.target.drains.remove(operation);
+  operation.target.drains?.remove(operation);
 }
 
 function handOver(output: Output, item: Progress): void {
@@ -188,6 +188,6 @@ function handOverPart(output: Output, part: Part): boolean {
 /** Gives its place among those who wait for their turn up, and lets the next one try. */
 function leaveQueue(operation: DrainOperation): void {
   if (operation.queue === null) return;
-  operation.target.writers.remove(operation);
+  operation.target.writers?.remove(operation);
   operation.target.wakeWriter();
 }

@@ -97,7 +97,9 @@ export class Coroutine<T> extends Scope implements PromiseLike<T> {
 
   /** The name given to `spawn`, else that of the generator function, else `coroutine-<id>`. */
   get name(): string {
-    return this.extras?.name ?? (this.body.name || `coroutine-${this.id}`);
+    const { extras } = this;
+    if (extras !== null && extras.supervisor !== null) return extras.supervisor.nameOf(extras.subject);
+    return extras?.name ?? (this.body.name || `coroutine-${this.id}`);
   }
 
   /**

@@ -5,7 +5,7 @@ import { core } from './core.ts';
 import type { Coroutine } from './coroutine.ts';
 import type { InnerScope } from './inner-scope.ts';
 import { roots } from './registry.ts';
-import { ENDED } from './scope.ts';
+import { ENDED, type Extras } from './scope.ts';
 
 /** Ends a coroutine that has no more children, and then each ancestor that waited only for this. */
 export function conclude(coroutine: Coroutine<unknown>): void {
@@ -13,9 +13,12 @@ export function conclude(coroutine: Coroutine<unknown>): void {
   for (;;) {
     let failed = ended.errors !== null;
     ended.state = failed ? 'failed' : ended.cutOff ? 'cancelled' : 'done';
-    const onError = ended.extras?.onError;
-    ended.extras?.onEnd?.();
-    if (failed && onError !== undefined) failed = !isHandled(ended, onError);
+    const { extras } = ended;
+    if (extras !== null) {
+      extras.supervisor?.onEnd(ended, extras.subject);
+      if (failed && (extras.onError !== undefined || extras.supervisor !== null))
+        failed = !isHandled(ended, extras);
+    }
     while (ended.joiners !== null && ended.joiners.first !== null) ended.joiners.shift()!.notify();
     const { parent } = ended;
     if (parent === null) {
@@ -41,10 +44,11 @@ export function abandon(coroutine: Coroutine<unknown>, error: unknown): void {
 }
 
 /** Gives the error to `onError`; one that is thrown there takes its place (C2a). */
-function isHandled(coroutine: Coroutine<unknown>, onError: (error: unknown) => void): boolean {
+function isHandled(coroutine: Coroutine<unknown>, { onError, supervisor, subject }: Extras): boolean {
   core.current = null;
   try {
-    const result: unknown = onError(coroutine.error());
+    const error = coroutine.error();
+    const result: unknown = onError === undefined ? supervisor?.onError(error, subject) : onError(error);
     if (typeof (result as Iterator<unknown> | undefined)?.next !== 'function') return true;
     throw new TypeError(`the onError of ${coroutine.name} is a generator function, which nobody runs`);
   } catch (error) {

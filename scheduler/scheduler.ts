@@ -288,7 +288,7 @@ function enroll(root: Coroutine<unknown>): void {
 
 function start<T>(coroutine: Coroutine<T>): Co<T> | Operation<T> {
   const { body } = coroutine;
-  const generator = body();
+  const generator = (body as (subject: unknown) => Co<T> | Operation<T>)(coroutine.extras?.subject);
   if (typeof generator?.next !== 'function') {
     throw new TypeError(
       `expected the body of ${coroutine.name} to be a generator function, but it returned ${inWords(generator)}`,

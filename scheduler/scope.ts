@@ -8,7 +8,7 @@ import type { AsyncContext } from './context.ts';
 import type { Coroutine, SpawnOptions } from './coroutine.ts';
 import { CancelledError, ClosedError } from './errors.ts';
 import type { Locals } from './local.ts';
-import { ARMED, type Body } from './operation.ts';
+import { ARMED, type Body, type Co, type Operation } from './operation.ts';
 
 /** The body runs. */
 const OPEN = 0;
@@ -24,14 +24,24 @@ export class Extras {
   /** The name that was given. */
   name: string | undefined = undefined;
   onError: ((error: unknown) => void) | undefined = undefined;
-  /** Called in the coroutine's last step, before `onError`; it may spawn siblings. */
-  onEnd: (() => void) | undefined = undefined;
+  /** In the place of a name, an `onError` and a closure of the coroutine's own: one for many, and whom each is about. */
+  supervisor: Supervisor<unknown> | null = null;
+  subject: unknown = undefined;
   /** Values of `local`. */
   locals: Locals | null = null;
   /** The context of AsyncLocalStorage that the coroutine runs in. */
   context: AsyncContext | null = null;
   /** Behind `signal`. */
   controller: AbortController | null = null;
+}
+
+/** What a server has in common for all its handlers; `subject` is the client. */
+export interface Supervisor<S> {
+  nameOf(subject: S): string;
+  /** In the coroutine's last step, before `onError`; it may spawn siblings. */
+  onEnd(coroutine: Coroutine<unknown>, subject: S): void;
+  /** As the option of `spawn`. */
+  onError(error: unknown, subject: S): void;
 }
 
 /**
@@ -129,6 +139,18 @@ export class Scope {
   spawn<T>(body: Body<T>, options?: SpawnOptions): Coroutine<T> {
     if (this.phase === ENDED) throw new ClosedError('cannot spawn into a scope that has ended');
     return this.owner.scheduler.spawn(this, body, options);
+  }
+
+  /** @internal Spawns one of many that differ only in their subject, which the body is given: a server's handler. */
+  supervise<S>(
+    body: (subject: S) => Co<unknown> | Operation<unknown>,
+    subject: S,
+    supervisor: Supervisor<S>,
+  ): void {
+    const coroutine = this.spawn(body as Body<unknown>);
+    const extras = (coroutine.extras ??= new Extras());
+    extras.supervisor = supervisor as Supervisor<unknown>;
+    extras.subject = subject;
   }
 
   /**

@@ -210,10 +210,13 @@ export class EpollSocket implements Socket {
       if (typeof data === 'string') {
         // In UTF-8 a unit of the string takes three bytes at most.
         if (data.length * 3 <= SMALL) return this.gatherText(data);
-      } else if (data.byteLength <= SMALL) {
+      } else {
         const size = data.byteLength;
         this.written += size;
-        if (size > 0) this.gather(data, size);
+        if (size > SMALL) this.sendLarge(data, false, size);
+        else if (size > 0) this.gather(data, size);
+        // Only what the kernel did not take has to be copied.
+        if (size > SMALL) this.keep();
         return size;
       }
     }
