@@ -132,6 +132,7 @@ typedef struct {
   uint32_t input_used;
   uint8_t *pool;
   uint32_t pool_length;
+  bool is_pool_known;  // JavaScript has not run since the pool was found to be where it was
   int32_t *entries;
   uint32_t entries_capacity;
   uint8_t *output;
@@ -150,6 +151,13 @@ static bool is_live(const reactor *r, int64_t slot, int64_t generation) {
   return slot >= 0 && slot < r->capacity && r->slots[slot].state != FREE && r->slots[slot].generation == generation;
 }
 
+// What is watched names its generation, so whoever opens the same descriptor next is told apart.
+static void forget(reactor *r, uint32_t slot) {
+  r->slots[slot].state = FREE;
+  r->slots[slot].generation = (r->slots[slot].generation + 1) & INT32_MAX;
+  r->flags[slot] = 0;
+}
+
 // Takes a descriptor over; closes it if that fails. A slot, or a negated errno.
 static int adopt(reactor *r, int fd, uint8_t state, bool is_unix) {
   if ((uint32_t)fd >= r->capacity) {
@@ -157,6 +165,8 @@ static int adopt(reactor *r, int fd, uint8_t state, bool is_unix) {
     return -EMFILE;
   }
   struct slot *slot = &r->slots[fd];
+  // Somebody else has closed our descriptor, and its number has come back: whoever holds it has lost it.
+  if (slot->state != FREE) forget(r, (uint32_t)fd);
   struct epoll_event event = {.events = EPOLLET | EPOLLIN, .data.u64 = name_of(r, (uint32_t)fd)};
   if (state != LISTENING) event.events |= EPOLLOUT | EPOLLRDHUP;
   if (epoll_ctl(r->epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
@@ -169,13 +179,6 @@ static int adopt(reactor *r, int fd, uint8_t state, bool is_unix) {
   r->flags[fd] = 0;
   r->header[GENERATION] = (int32_t)slot->generation;
   return fd;
-}
-
-// What is watched names its generation, so whoever opens the same descriptor next is told apart.
-static void forget(reactor *r, uint32_t slot) {
-  r->slots[slot].state = FREE;
-  r->slots[slot].generation = (r->slots[slot].generation + 1) & INT32_MAX;
-  r->flags[slot] = 0;
 }
 
 // ---------------------------------------------------------------------------------------------------------
@@ -208,6 +211,7 @@ static void deliver(reactor *r) {
     if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
   }
   r->header[IS_DELIVERING] = 0;
+  r->is_pool_known = false;
   napi_close_handle_scope(env, scope);
 }
 
@@ -322,7 +326,7 @@ static void flush(reactor *r) {
   if (used > r->entries_capacity) used = r->entries_capacity;
   r->header[ENTRIES_USED] = 0;
   r->header[OUTPUT_USED] = 0;
-  r->header[FLUSHES] = (r->header[FLUSHES] + 1) & INT32_MAX;
+  r->header[FLUSHES] = (int32_t)(((uint32_t)r->header[FLUSHES] + 1) & INT32_MAX);
   for (uint32_t index = 0; index < used; index++) {
     const int32_t *entry = r->entries + (size_t)index * ENTRY;
     // Not the first of its slot: it was sent with that.
@@ -360,8 +364,30 @@ static ssize_t receive(reactor *r, uint32_t slot, void *buffer, size_t length) {
   return size;
 }
 
+// Those who were given views of the pool may transfer its memory to a worker, or away: then it is not to be
+// written any more, and JavaScript brings a new one.
+static void check_pool(reactor *r) {
+  napi_handle_scope scope;
+  napi_value value;
+  napi_typedarray_type type;
+  size_t length = 0;
+  void *data = NULL;
+  r->is_pool_known = true;
+  if (r->pooled == NULL) return;
+  if (napi_open_handle_scope(r->env, &scope) == napi_ok) {
+    if (napi_get_reference_value(r->env, r->pooled, &value) != napi_ok ||
+        napi_get_typedarray_info(r->env, value, &type, &length, &data, NULL, NULL) != napi_ok)
+      length = 0;
+    napi_close_handle_scope(r->env, scope);
+  }
+  if (data == r->pool && length == r->pool_length) return;
+  r->pool_length = 0;
+  r->header[POOL_USED] = INT32_MAX;
+}
+
 // Moves few bytes to the pool. Their offset there, inverted; or where they are, if there is no room.
 static int32_t pooled(reactor *r, uint32_t offset, ssize_t size) {
+  if (!r->is_pool_known) check_pool(r);
   uint32_t used = (uint32_t)r->header[POOL_USED];
   if (size <= 0 || size > POOLED_AT_MOST || used > r->pool_length || r->pool_length - used < (uint32_t)size)
     return (int32_t)offset;
@@ -437,6 +463,7 @@ static void on_ready(uv_poll_t *poll, int status, int mask) {
   reactor *r = poll->data;
   (void)status;
   (void)mask;
+  r->is_pool_known = false;
   for (int round = 0; round < ROUNDS && r->poll != NULL; round++) {
     int count = epoll_wait(r->epoll, r->events, EVENTS, 0);
     for (int index = 0; index < count && r->poll != NULL; index++) {
@@ -695,7 +722,8 @@ static napi_value connect_to(napi_env env, napi_callback_info info) {
   int result;
   do result = connect(fd, (struct sockaddr *)&to, length);
   while (result != 0 && errno == EINTR);
-  if (result != 0 && errno != EINPROGRESS) {
+  // An attempt that a signal interrupts goes on: then the second call finds it under way, or finished.
+  if (result != 0 && errno != EINPROGRESS && errno != EALREADY && errno != EISCONN) {
     error = -errno;
     close(fd);
     return give(env, error);
@@ -840,6 +868,7 @@ static napi_value set_pool(napi_env env, napi_callback_info info) {
   r->pooled = reference;
   r->pool = data;
   r->pool_length = (uint32_t)length;
+  r->is_pool_known = true;
   r->header[POOL_USED] = 0;
   return NULL;
 }
@@ -854,11 +883,19 @@ static napi_value hold(napi_env env, napi_callback_info info) {
 // ---------------------------------------------------------------------------------------------------------
 // Birth and end
 
+// Lets go of what is JavaScript's.
+static void let_go(reactor *r) {
+  if (r->context != NULL) napi_async_destroy(r->env, r->context);
+  if (r->deliver != NULL) napi_delete_reference(r->env, r->deliver);
+  if (r->arrays != NULL) napi_delete_reference(r->env, r->arrays);
+  if (r->pooled != NULL) napi_delete_reference(r->env, r->pooled);
+}
+
 // The environment is ending, as a worker's does when it is terminated. The handle is part of Node's loop, so
 // what it belongs to is freed only once that has let go of it.
 static void on_closed(uv_handle_t *handle) {
   reactor *r = handle->data;
-  napi_remove_async_cleanup_hook(r->cleanup);
+  if (r->cleanup != NULL) napi_remove_async_cleanup_hook(r->cleanup);
   free(r->slots);
   free(handle);
   free(r);
@@ -873,6 +910,7 @@ static void on_cleanup(napi_async_cleanup_hook_handle handle, void *data) {
   for (uint32_t slot = 0; slot < r->capacity; slot++)
     if (r->slots[slot].state != FREE) close((int)slot);
   close(r->epoll);
+  let_go(r);
   uv_close((uv_handle_t *)poll, on_closed);
 }
 
@@ -926,11 +964,13 @@ static bool define_all(napi_env env, napi_value object, reactor *r) {
 static napi_value open_reactor(napi_env env, napi_callback_info info) {
   size_t count = 2;
   napi_value argument[2], result = NULL, name, resource;
+  napi_valuetype type;
   uv_loop_t *loop;
   if (napi_get_cb_info(env, info, &count, argument, NULL, NULL) != napi_ok) return NULL;
   reactor *r = calloc(1, sizeof *r);
   uv_poll_t *poll = calloc(1, uv_handle_size(UV_POLL));
-  if (r == NULL || poll == NULL || count < 2 || !share(env, r, argument[0])) {
+  if (r == NULL || poll == NULL || count < 2 || !share(env, r, argument[0]) ||
+      napi_typeof(env, argument[1], &type) != napi_ok || type != napi_function) {
     napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "expected the arrays to share, and a function");
     goto failed;
   }
@@ -941,6 +981,15 @@ static napi_value open_reactor(napi_env env, napi_callback_info info) {
     napi_throw_error(env, "ERR_REACTOR", r->slots == NULL ? "out of memory" : strerror(errno));
     goto failed_with_epoll;
   }
+  if (napi_create_object(env, &result) != napi_ok || !define_all(env, result, r) ||
+      napi_create_reference(env, argument[1], 1, &r->deliver) != napi_ok ||
+      napi_create_reference(env, argument[0], 1, &r->arrays) != napi_ok ||
+      napi_create_string_utf8(env, "skein", NAPI_AUTO_LENGTH, &name) != napi_ok ||
+      napi_create_object(env, &resource) != napi_ok ||
+      napi_async_init(env, resource, name, &r->context) != napi_ok) {
+    napi_throw_error(env, "ERR_REACTOR", "Node cannot take a reactor");
+    goto failed_with_epoll;
+  }
   int error = uv_poll_init(loop, poll, r->epoll);
   if (error != 0) {
     napi_throw_error(env, "ERR_REACTOR", uv_strerror(error));
@@ -948,14 +997,9 @@ static napi_value open_reactor(napi_env env, napi_callback_info info) {
   }
   poll->data = r;
   r->poll = poll;
-  if (napi_add_async_cleanup_hook(env, on_cleanup, r, &r->cleanup) != napi_ok ||
-      napi_create_object(env, &result) != napi_ok || !define_all(env, result, r) ||
-      napi_create_reference(env, argument[1], 1, &r->deliver) != napi_ok ||
-      napi_create_reference(env, argument[0], 1, &r->arrays) != napi_ok ||
-      napi_create_string_utf8(env, "skein", NAPI_AUTO_LENGTH, &name) != napi_ok ||
-      napi_create_object(env, &resource) != napi_ok ||
-      napi_async_init(env, resource, name, &r->context) != napi_ok) {
-    // It stands in Node's loop already: the cleanup hook, or nobody, frees it.
+  if (napi_add_async_cleanup_hook(env, on_cleanup, r, &r->cleanup) != napi_ok) {
+    // It stands in Node's loop already, which frees it.
+    on_cleanup(NULL, r);
     napi_throw_error(env, "ERR_REACTOR", "Node cannot take a reactor");
     return NULL;
   }
@@ -963,6 +1007,7 @@ static napi_value open_reactor(napi_env env, napi_callback_info info) {
   uv_unref((uv_handle_t *)poll);
   return result;
 failed_with_epoll:
+  let_go(r);
   if (r->epoll >= 0) close(r->epoll);
 failed:
   if (r != NULL) free(r->slots);

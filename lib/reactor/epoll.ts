@@ -10,6 +10,7 @@ import { Buffer } from 'node:buffer';
 import { lookup } from 'node:dns';
 import { isIP } from 'node:net';
 import { constants } from 'node:os';
+import { markAsUntransferable } from 'node:worker_threads';
 import type {
   ConnectOwner,
   Endpoint,
@@ -246,6 +247,8 @@ export class EpollReactor implements Reactor {
 
   #renewPool(): void {
     const pool = Buffer.allocUnsafeSlow(POOL_SIZE);
+    // Whoever gave one read's memory away would give those of others away with it.
+    markAsUntransferable(pool.buffer);
     // Kept for itself: a view's `buffer` is a getter that costs as much as a view.
     this.#pool = pool.buffer as ArrayBuffer;
     this.native.pool(pool);

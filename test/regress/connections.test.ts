@@ -372,3 +372,32 @@ t.test('a client that was cut off does not hold the process up', async (t) => {
   t.pass('it was reset at once');
   peer.destroy();
 });
+
+t.test("who gives the memory of a read away takes nobody else's bytes with it", (t) =>
+  run(() =>
+    withPair(function* ({ conn, peer }) {
+      const texts: string[] = [];
+      for (let round = 0; round < 20; round++) {
+        peer.write(`message ${round}`);
+        const data = (yield* conn.read())!;
+        texts.push(String(data));
+        const memory = data.buffer as ArrayBuffer & { transfer?: () => ArrayBuffer };
+        if (round % 2 === 0) memory.transfer?.();
+        else give(memory);
+      }
+      t.same(
+        texts,
+        Array.from({ length: 20 }, (_, round) => `message ${round}`),
+      );
+    }),
+  ),
+);
+
+/** As `postMessage` does it, which newer versions of Node refuse for memory that others share. */
+function give(memory: ArrayBuffer): void {
+  try {
+    structuredClone(memory, { transfer: [memory] });
+  } catch (error) {
+    if ((error as Error).name !== 'DataCloneError') throw error;
+  }
+}
