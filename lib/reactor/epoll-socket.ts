@@ -125,7 +125,7 @@ export class EpollSocket implements Socket {
 
   get isReadable(): boolean {
     if (this.hasNews) return true;
-    if ((this.state & GONE) !== 0 || (this.reactor.flags[this.slot]! & READABLE) === 0) return false;
+    if ((this.state & GONE) !== 0 || !this.mayReceive) return false;
     this.receive();
     return this.hasNews;
   }
@@ -137,7 +137,7 @@ export class EpollSocket implements Socket {
       return chunk;
     }
     if ((this.state & ENDED) !== 0) return this.atEnd();
-    if ((this.reactor.flags[this.slot]! & READABLE) === 0) return undefined;
+    if (!this.mayReceive) return undefined;
     this.receive();
     return this.hasNews ? this.read() : undefined;
   }
@@ -151,7 +151,7 @@ export class EpollSocket implements Socket {
       return size;
     }
     if ((this.state & ENDED) === 0) {
-      if ((this.reactor.flags[this.slot]! & READABLE) === 0) return undefined;
+      if (!this.mayReceive) return undefined;
       const size = this.reactor.native.read(this.slot, this.generation, buffer, 0, buffer.byteLength);
       if (this.noteRead(size)) return size;
       if (!this.hasNews) return undefined;
@@ -297,6 +297,11 @@ export class EpollSocket implements Socket {
     return this.chunk !== null || (this.state & ENDED) !== 0;
   }
 
+  /** After a write that failed no edge is waited for: what has come is read, and then there is the error. */
+  private get mayReceive(): boolean {
+    return (this.reactor.flags[this.slot]! & READABLE) !== 0 || this.writeError !== undefined;
+  }
+
   private get unflushed(): number {
     return this.flushes === this.reactor.header[FLUSHES] ? this.gathered : 0;
   }
@@ -332,6 +337,9 @@ export class EpollSocket implements Socket {
       this.state |= ENDED;
       this.readError = systemError(-size, 'read');
       this.failWriting(this.readError);
+    } else if (this.writeError !== undefined) {
+      this.state |= ENDED;
+      this.readError = this.writeError;
     }
     this.leaveIfDone();
     return false;
@@ -457,8 +465,10 @@ export class EpollSocket implements Socket {
     if (this.writeError !== undefined) return;
     this.writeError = error;
     this.dropOutput();
-    this.state |= TELL_SENT;
-    this.tellLater(TELL_SENT);
+    // Who waits for input would wait for ever, if the peer waits for what could not be sent.
+    const isRead = (this.state & GONE) === 0 && (this.reactor.flags[this.slot]! & WANTED) !== 0;
+    this.stopWaiting();
+    this.tellLater(isRead ? TELL_SENT | TELL_READABLE : TELL_SENT);
     this.leaveIfDone();
   }
 
