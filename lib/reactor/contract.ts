@@ -25,6 +25,10 @@
 //     Where connections can wait in the kernel, those beyond `maxConnections` do; elsewhere they are refused.
 // R10 Errors are those of the operating system, with `code` and `syscall` as Node names them.
 // R11 A TCP socket is born without Nagle's delay, and with keep-alive after `KEEP_ALIVE`.
+// R12 `detach` gives the connection up to a `net.Socket`, for what only that can do, such as TLS: what was
+//     written goes out first, and what has come and was not read is read there. After it nothing is called back.
+
+import type net from 'node:net';
 
 /** Milliseconds of silence before a dead peer is probed for; Go's default. */
 export const KEEP_ALIVE = 15_000;
@@ -106,6 +110,8 @@ export interface Socket {
   flush(): void;
   end(): void;
   reset(): void;
+  /** It does not flow yet, and allows half-open connections. A connection that has ended gives a destroyed one. */
+  detach(): net.Socket;
   setNoDelay(on: boolean): void;
   /** Milliseconds of silence before the first probe; 0 turns probes off. */
   setKeepAlive(delay: number): void;

@@ -8,6 +8,7 @@
 //               └── large ───────────────────┴─► send at once ───────────┘
 
 import { Buffer } from 'node:buffer';
+import net from 'node:net';
 import type { Endpoint, Socket, SocketOwner } from './contract.ts';
 import type { EpollListener } from './epoll-listener.ts';
 import type { EpollReactor } from './epoll.ts';
@@ -247,6 +248,27 @@ export class EpollSocket implements Socket {
     this.chunk = null;
     this.dropOutput();
     this.leave(1);
+  }
+
+  detach(): net.Socket {
+    this.flush();
+    const { pending, chunk } = this;
+    const fd = (this.state & GONE) === 0 ? this.reactor.native.detach(this.slot, this.generation) : -1;
+    this.owner = null;
+    if (fd < 0) {
+      this.reset();
+      return new net.Socket().destroy();
+    }
+    this.state |= RESET | ENDED;
+    this.pending = null;
+    this.chunk = null;
+    if (pending !== null) this.reactor.removeHold();
+    this.forget();
+    const socket = new net.Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
+    socket.pause();
+    if (chunk !== null) socket.unshift(chunk);
+    for (let bytes; (bytes = pending?.take()) !== undefined;) socket.write(bytes);
+    return socket;
   }
 
   setNoDelay(on: boolean): void {
@@ -503,10 +525,15 @@ export class EpollSocket implements Socket {
     this.stopWaiting();
     // Where it was bound is asked for lazily, and could not be any more.
     this.local ??= this.reactor.localAddress(this.slot, this.generation);
+    this.reactor.native.close(this.slot, this.generation, isReset);
+    this.forget();
+  }
+
+  /** Its descriptor is not its own any more. */
+  private forget(): void {
     this.state |= GONE;
     this.reactor.sockets[this.slot] = undefined;
     this.reactor.open--;
-    this.reactor.native.close(this.slot, this.generation, isReset);
     this.listener?.released();
   }
 

@@ -173,6 +173,24 @@ export class NodeSocket implements Socket {
     else this.#socket.destroy();
   }
 
+  detach(): net.Socket {
+    const socket = this.#socket;
+    const chunks = this.#chunk === null ? [] : [this.#chunk, ...this.#more];
+    socket.pause();
+    for (const event of ['data', 'end', 'error']) socket.removeAllListeners(event);
+    this.flush();
+    for (let piece; (piece = this.#output.take()) !== undefined;) socket.write(piece);
+    this.#isReset = true;
+    this.owner = null;
+    this.#chunk = null;
+    this.#more.length = 0;
+    this.unwantRead();
+    this.#dropOutput();
+    if (this.#hasEnded && this.#isShut) socket.destroy();
+    else if (chunks.length > 0) socket.unshift(Buffer.concat(chunks));
+    return socket.ref();
+  }
+
   setNoDelay(on: boolean): void {
     this.#socket.setNoDelay(on);
   }

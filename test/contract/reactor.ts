@@ -259,6 +259,36 @@ export function contract(reactor: Reactor, { isEager }: Limits): void {
       server.listener.close();
     });
 
+    t.test(
+      `${kind}: R12 a connection that was detached goes on as a net.Socket, with all its bytes`,
+      async (t) => {
+        const { owner, socket, peer, server, close } = await pair();
+        const before = reactor.open;
+        socket.wantRead();
+        peer.write('unread ');
+        await until(() => owner.readable === 1, 'bytes that nobody takes');
+        const large = Buffer.alloc(6_000_000, 'x');
+        socket.write(Buffer.from('small '), true);
+        socket.write(large, true);
+        socket.wantSent();
+        const detached = socket.detach();
+        peer.end('and later');
+        const heard = readAll(peer);
+        t.equal(String(await readAll(detached)), 'unread and later');
+        detached.end('bye');
+        const all = await heard;
+        t.equal(all.byteLength, 6 + large.byteLength + 3);
+        t.ok(all.subarray(0, 6).equals(Buffer.from('small ')) && all.subarray(-3).equals(Buffer.from('bye')));
+        await until(() => reactor.open === before - 1, 'the descriptor');
+        t.equal(owner.readable + owner.sent, 1, 'nobody is called back any more');
+        socket.write(Buffer.from('late'), true);
+        socket.reset();
+        t.ok(socket.detach().destroyed);
+        server.listener.close();
+        close();
+      },
+    );
+
     t.test(`${kind}: addresses tell both ends`, async (t) => {
       const { socket, peer, server, close } = await pair();
       if (kind === 'TCP') {

@@ -21,6 +21,13 @@ node "$here/client.mjs" out/server.js
 echo 'TypeScript: hello echoed'
 node "$here/client.mjs" server.mjs
 echo 'JavaScript: hello echoed'
+# Asked for by name, a reactor that does not load is an error.
+SKEIN_REACTOR=node node "$here/client.mjs" server.mjs
+echo 'the portable reactor: hello echoed'
+if [[ $(uname) == Linux ]]; then
+  SKEIN_REACTOR=epoll node "$here/client.mjs" server.mjs
+  echo 'the epoll reactor, as packed: hello echoed'
+fi
 [[ $(node out/co.js) == '9 letters' ]]
 echo 'skein/co: imported'
 # Node can `require` a module of ECMAScript from 20.19 on.
