@@ -169,7 +169,7 @@ export class EpollSocket implements Socket {
     const { flags } = this.reactor;
     const is = flags[this.slot]!;
     if ((is & WANTED) !== 0) return;
-    if ((is & READABLE) !== 0) {
+    if (this.mayReceive) {
       // Perhaps: whoever is told looks, and asks again if there is nothing.
       this.tellLater(TELL_READABLE);
       return;
@@ -194,6 +194,7 @@ export class EpollSocket implements Socket {
 
   write(bytes: Uint8Array, isOwned: boolean): void {
     const size = bytes.byteLength;
+    if (size <= SMALL) this.reactor.makeRoom(size);
     if (size === 0 || this.writeError !== undefined || (this.state & (SHUT | GONE)) !== 0) return;
     this.written += size;
     if (this.pending !== null) {
@@ -207,6 +208,7 @@ export class EpollSocket implements Socket {
   }
 
   writeCopy(data: string | Uint8Array): number {
+    this.reactor.makeRoom(SMALL);
     if (this.pending === null && (this.state & (SHUT | GONE)) === 0 && this.writeError === undefined) {
       if (typeof data === 'string') {
         // In UTF-8 a unit of the string takes three bytes at most.

@@ -136,10 +136,15 @@ export class EpollReactor implements Reactor {
     return this.header[GENERATION]!;
   }
 
-  /** Room in the shared output; it is sent after the turn at the latest. */
-  reserve(size: number): number {
+  /** Makes room in the shared output. That may send it, and then whoever wrote may be blocked, or have failed. */
+  makeRoom(size: number): void {
     const { header } = this;
     if (header[OUTPUT_USED]! + size > OUTPUT_SIZE || header[ENTRIES_USED] === ENTRIES) this.flush();
+  }
+
+  /** Takes up room that was made; it is sent after the turn at the latest. */
+  reserve(size: number): number {
+    const { header } = this;
     const offset = header[OUTPUT_USED]!;
     header[OUTPUT_USED] = offset + size;
     return offset;

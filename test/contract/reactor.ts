@@ -166,6 +166,39 @@ export function contract(reactor: Reactor, { isEager }: Limits): void {
       close();
     });
 
+    t.test(
+      `${kind}: R5 small writes that the kernel does not take wait, in order, among those of others`,
+      async (t) => {
+        const endpoint = kind === 'TCP' ? anyPort : { host: '', port: 0, path: socketPath() };
+        const server = await Server.on(reactor, endpoint);
+        const pairs = [await server.pair(), await server.pair(), await server.pair()];
+        const written = pairs.map(() => [] as string[]);
+        // More than the kernel holds, from three at once, so that each has many pieces in the shared output.
+        for (let count = 0; count < 800; count++) {
+          for (const [index, { owner }] of pairs.entries()) {
+            const text = `${index} ${count} `.padEnd(1 + ((count * 37) % 12_000), '.');
+            written[index]!.push(text);
+            if (count % 2 === 0) t.equal(owner.socket.writeCopy(text), text.length);
+            else owner.socket.write(Buffer.from(text), true);
+          }
+          if (count % 100 === 99) await new Promise((resolve) => setImmediate(resolve));
+        }
+        for (const { owner } of pairs) {
+          t.ok(owner.socket.sent < owner.socket.written, 'something waits');
+          owner.socket.end();
+        }
+        const heard = await Promise.all(pairs.map(({ peer }) => readAll(peer)));
+        for (const [index, bytes] of heard.entries())
+          t.ok(bytes.equals(Buffer.from(written[index]!.join(''))));
+        for (const { owner, peer } of pairs) {
+          t.equal(owner.socket.sent, owner.socket.written);
+          owner.socket.reset();
+          peer.destroy();
+        }
+        server.listener.close();
+      },
+    );
+
     t.test(`${kind}: R6 whoever asks hears of progress, and of nothing to wait for`, async (t) => {
       const { owner, socket, peer, close } = await pair();
       socket.wantSent();
