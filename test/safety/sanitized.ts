@@ -14,8 +14,11 @@ const folder = join(native, 'sanitized');
 /** Exit status of a program that a sanitizer has stopped. */
 export const STOPPED = 99;
 
-/** Where the runtime is that must be loaded before Node; undefined if there is none. */
+export const SKIPPED = 'skipped: the addon was not built, or this compiler brings no AddressSanitizer';
+
+/** Where the runtime is that must be loaded before Node; undefined if there is none, or no addon could be built. */
 export function sanitizerRuntime(): string | undefined {
+  if (process.platform !== 'linux' || !existsSync(join(native, 'build/Release/skein.node'))) return undefined;
   const asked = spawnSync('cc', ['-print-file-name=libasan.so'], { encoding: 'utf8' });
   const path = asked.stdout?.trim() ?? '';
   // A compiler that has none repeats the name.

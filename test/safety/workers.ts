@@ -6,7 +6,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { cycleWorkers } from '../support/worker-cycles.ts';
-import { buildSanitized, checkLoaded, sanitizerRuntime } from './sanitized.ts';
+import { buildSanitized, checkLoaded, sanitizerRuntime, SKIPPED } from './sanitized.ts';
 
 if (process.env['ASAN'] === '1') runSanitized();
 else await runCycles();
@@ -43,8 +43,8 @@ function seconds(since: number): number {
 /** The same in a process of its own, since the sanitizer must be loaded before Node. */
 function runSanitized(): void {
   const runtime = sanitizerRuntime();
-  if (process.platform !== 'linux' || runtime === undefined) {
-    console.log('skipped: this compiler brings no AddressSanitizer, or this is not Linux');
+  if (runtime === undefined) {
+    console.log(SKIPPED);
     return;
   }
   const work = mkdtempSync(join(tmpdir(), 'skein-asan-'));
