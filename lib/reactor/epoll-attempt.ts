@@ -5,6 +5,7 @@ import type { ConnectOwner, Endpoint } from './contract.ts';
 import { EpollSocket } from './epoll-socket.ts';
 import type { EpollReactor } from './epoll.ts';
 import { SAYS_CONNECTED } from './native.ts';
+import { resolve } from './resolve.ts';
 import { systemError } from './system-error.ts';
 
 export class EpollAttempt {
@@ -27,7 +28,7 @@ export class EpollAttempt {
     this.#owner = owner;
     this.#to = to;
     reactor.addHold();
-    reactor.resolve(to, (error, found) => {
+    resolve(to, (error, found) => {
       if (this.#isOver) return;
       this.#addresses = found;
       this.#error = error;
@@ -56,16 +57,11 @@ export class EpollAttempt {
     }
     this.#finish();
     const { host, port, path } = this.#to;
-    const socket = new EpollSocket(
-      this.#reactor,
-      null,
-      this.slot,
-      this.generation,
-      path === '' ? null : this.#to,
-      { host, port, path },
-      port,
-    );
-    this.#owner.onConnect(socket);
+    const { slot, generation } = this;
+    const local = path === '' ? null : this.#to;
+    const remote = { host, port, path };
+    const place = { listener: null, slot, generation, local, remote, remotePort: port };
+    this.#owner.onConnect(new EpollSocket(this.#reactor, place));
   }
 
   #tryNext(): void {

@@ -6,6 +6,7 @@ import { unlinkSync } from 'node:fs';
 import type { Endpoint, Listener, ListenerOwner, ListenOptions, Socket } from './contract.ts';
 import type { EpollReactor } from './epoll.ts';
 import { IPV6_ONLY, READABLE, REUSE_PORT, SAYS_READABLE, WANTED } from './native.ts';
+import { resolve } from './resolve.ts';
 import { systemError } from './system-error.ts';
 
 /** Milliseconds until a failed accept is tried again: the first time, and at most. */
@@ -40,7 +41,7 @@ export class EpollListener implements Listener {
     this.#maxConnections = options.maxConnections ?? Infinity;
     this.address = to;
     reactor.addHold();
-    reactor.resolve(to, (error, found) => {
+    resolve(to, (error, found) => {
       reactor.removeHold();
       if (this.#isClosed) return;
       if (error !== null) this.#fail(error);

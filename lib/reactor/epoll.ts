@@ -7,8 +7,6 @@
 
 // `Buffer` as a global is a getter.
 import { Buffer } from 'node:buffer';
-import { lookup } from 'node:dns';
-import { isIP } from 'node:net';
 import { constants } from 'node:os';
 import { markAsUntransferable } from 'node:worker_threads';
 import type {
@@ -28,25 +26,21 @@ import { EpollListener } from './epoll-listener.ts';
 import { EpollSocket } from './epoll-socket.ts';
 import {
   type Addon,
-  ENTRIES_USED,
-  ENTRY,
   GENERATION,
   HEADER_LENGTH,
   HOLDS,
   IS_DELIVERING,
   MUST_DEFER,
   type Native,
-  OUTPUT_USED,
   POOL_USED,
   RECORD,
 } from './native.ts';
+import { SharedOutput } from './shared-output.ts';
 
 /** The highest number of descriptors that is provided for; what is not used takes no memory. */
 const MOST_SLOTS = 1 << 20;
 const RECORDS = 2_048;
-const ENTRIES = 2_048;
 const INPUT_SIZE = 262_144;
-const OUTPUT_SIZE = 262_144;
 const ADDRESS_SIZE = 128;
 /** A byte that somebody keeps keeps so many. A larger one would cost less time, a smaller one less memory. */
 const POOL_SIZE = 16_384;
@@ -72,8 +66,7 @@ export class EpollReactor implements Reactor {
   readonly flags: Uint8Array;
   readonly header = new Int32Array(HEADER_LENGTH);
   readonly input = Buffer.from(new ArrayBuffer(INPUT_SIZE));
-  readonly output = Buffer.from(new ArrayBuffer(OUTPUT_SIZE));
-  readonly entries = new Int32Array(ENTRIES * ENTRY);
+  readonly output = new SharedOutput(this.header, () => this.flush());
   /** By slot. */
   readonly sockets: (SlotOwner | undefined)[] = [];
   /** What says that nothing is there, or that nothing more fits. */
@@ -86,8 +79,6 @@ export class EpollReactor implements Reactor {
   readonly #recorded: (SlotOwner | null)[] = Array.from({ length: RECORDS }, () => null);
   /** Those who are told after this turn. */
   #later: SlotOwner[] = [];
-  /** A microtask will flush. */
-  #isFlushing = false;
 
   constructor(addon: Addon) {
     this.flags = new Uint8Array(Math.min(MOST_SLOTS, descriptorLimit('hard')));
@@ -97,8 +88,8 @@ export class EpollReactor implements Reactor {
         header: this.header,
         records: this.#records,
         input: this.input,
-        entries: this.entries,
-        output: this.output,
+        entries: this.output.entries,
+        output: this.output.bytes,
         address: this.#address,
       },
       (count) => this.#deliver(count),
@@ -136,43 +127,6 @@ export class EpollReactor implements Reactor {
     return this.header[GENERATION]!;
   }
 
-  /** Makes room in the shared output. That may send it, and then whoever wrote may be blocked, or have failed. */
-  makeRoom(size: number): void {
-    const { header } = this;
-    if (header[OUTPUT_USED]! + size > OUTPUT_SIZE || header[ENTRIES_USED] === ENTRIES) this.flush();
-  }
-
-  /** Takes up room that was made; it is sent after the turn at the latest. */
-  reserve(size: number): number {
-    const { header } = this;
-    const offset = header[OUTPUT_USED]!;
-    header[OUTPUT_USED] = offset + size;
-    return offset;
-  }
-
-  /** What was reserved last has turned out to be more than was needed. */
-  giveBack(size: number): void {
-    this.header[OUTPUT_USED]! -= size;
-  }
-
-  addEntry(slot: number, generation: number, offset: number, size: number): number {
-    const { header, entries } = this;
-    const entry = header[ENTRIES_USED]!;
-    header[ENTRIES_USED] = entry + 1;
-    const at = entry * ENTRY;
-    entries[at] = slot;
-    entries[at + 1] = generation;
-    entries[at + 2] = offset;
-    entries[at + 3] = size;
-    entries[at + 4] = 0;
-    // Within a delivery the addon sees to it.
-    if (entry === 0 && header[IS_DELIVERING] === 0 && !this.#isFlushing) {
-      this.#isFlushing = true;
-      void settled.then(this.#flushLater);
-    }
-    return entry;
-  }
-
   /** Sends the shared output now; owners hear of it later. */
   flush(): void {
     const count = this.native.flush();
@@ -204,7 +158,7 @@ export class EpollReactor implements Reactor {
     const port = address.readUInt16BE(1);
     const remote = address[0] === 4 ? address.readUInt32BE(4) : this.leftAddress(listener.address.path);
     const here = local ?? this.localAddress(slot, generation);
-    return new EpollSocket(this, listener, slot, generation, here, remote, port);
+    return new EpollSocket(this, { listener, slot, generation, local: here, remote, remotePort: port });
   }
 
   localAddress(slot: number, generation: number): Endpoint {
@@ -232,22 +186,6 @@ export class EpollReactor implements Reactor {
     // The kernel counts whole seconds.
     const seconds = delay > 0 ? Math.max(1, Math.round(Math.min(delay, 2 ** 31) / 1000)) : 0;
     this.native.setKeepAlive(slot, generation, seconds);
-  }
-
-  /** The addresses that a host stands for, later: it may be a name. */
-  resolve(to: Endpoint, onResolved: (error: Error | null, found: Endpoint[]) => void): void {
-    if (to.path !== '' || isIP(to.host) !== 0) {
-      queueMicrotask(() => onResolved(null, [to]));
-      return;
-    }
-    lookup(to.host, { all: true }, (error, found) => {
-      if (error !== null) onResolved(error, []);
-      else
-        onResolved(
-          null,
-          found.map(({ address }) => ({ host: address, port: to.port, path: '' })),
-        );
-    });
   }
 
   #renewPool(): void {
@@ -293,11 +231,6 @@ export class EpollReactor implements Reactor {
     owner.record(records[at + 2]!, records[at + 3]!);
     return owner;
   }
-
-  readonly #flushLater = (): void => {
-    this.#isFlushing = false;
-    if (this.header[ENTRIES_USED]! > 0) this.flush();
-  };
 
   readonly #tellAll = (): void => {
     const later = this.#later;
