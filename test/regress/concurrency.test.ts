@@ -12,6 +12,7 @@ import {
   run,
   scope,
   select,
+  shield,
   singleflight,
   sleep,
   spawn,
@@ -220,4 +221,35 @@ t.test('a scope that was begun and left behind hung its coroutine', async (t) =>
     }),
   );
   t.match(error, { message: /has left a scope open/ });
+});
+
+t.test('ending a scope that was left behind made its coroutine forget its children', async (t) => {
+  await virtually(function* () {
+    const log: string[] = [];
+    let begun: Co<void>;
+    const child = spawn(
+      function* () {
+        spawn(function* cleaner() {
+          try {
+            yield* sleep(60_000);
+          } finally {
+            yield* shield(() => sleep(100));
+            log.push('a child has cleaned up');
+          }
+        });
+        begun = scope(() => sleep(60_000));
+        begun.next();
+        yield* pause();
+      },
+      { onError: () => log.push('it has ended') },
+    );
+    yield* sleep(50);
+    begun!.return();
+    t.ok(
+      dump().some(({ name }) => name === 'cleaner'),
+      'a dump still finds it',
+    );
+    t.match(yield* errorOf(child.join()), { name: 'TypeError' });
+    t.strictSame(log, ['a child has cleaned up', 'it has ended']);
+  });
 });
