@@ -10,8 +10,8 @@
 //     After `wantRead(true)` the bytes are left where they are, as far as the platform lets them be: the one
 //     who reads has a buffer for them.
 // R5  `write` takes the bytes in order. `isOwned` bytes may be kept; others are borrowed until `sent` has
-//     passed them, or copied by `keep`; `writeCopy` leaves them to the caller at once. What is written in one turn reaches the kernel together, before
-//     the loop waits; `flush` does it now.
+//     passed them, or copied by `keep`; `writeCopy` leaves them to the caller at once. What is written in one
+//     turn reaches the kernel together, before the loop waits; `flush` does it now.
 // R6  After `wantSent`, `onSent` comes once: when `sent` has grown, or when nothing waits to be sent. A write
 //     that fails is sticky: `writeError` is set, what was not sent is dropped, and `onSent` comes unasked.
 // R7  `end` shuts down writing after what was written; reads go on (N4). `reset` drops everything at
