@@ -6,12 +6,13 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { loadAddon } from '../../lib/reactor/native.ts';
 import { hasPassed, runSuite } from './suite.ts';
 
 const files = ['test/contract/epoll.test.ts', 'test/lib/native.test.ts', 'test/lib/native-memory.test.ts'];
 
-if (process.platform !== 'linux' || spawnSync('valgrind', ['--version']).status !== 0) {
-  console.log('skipped: there is no valgrind, or this is not Linux');
+if (!hasAddon() || spawnSync('valgrind', ['--version']).status !== 0) {
+  console.log('skipped: there is no valgrind, or no addon');
 } else {
   const work = mkdtempSync(join(tmpdir(), 'skein-valgrind-'));
   try {
@@ -41,6 +42,15 @@ if (process.platform !== 'linux' || spawnSync('valgrind', ['--version']).status 
     process.exitCode = failed.length + reports.length > 0 || !hasSummaries ? 1 : 0;
   } finally {
     rmSync(work, { recursive: true });
+  }
+}
+
+function hasAddon(): boolean {
+  try {
+    loadAddon();
+    return true;
+  } catch {
+    return false;
   }
 }
 
