@@ -65,6 +65,10 @@ export class Input {
   /** The same into a buffer: the number of bytes, 0 at the end of the stream. */
   takeInto(reader: Reader, buffer: Uint8Array): number | undefined {
     if (!this.#mayTake(reader)) return undefined;
+    if (buffer.byteLength === 0) {
+      this.#leave(reader);
+      throw atLeaf(new TypeError('readInto: the memory of the buffer was taken away'));
+    }
     let size: number | undefined;
     try {
       size = this.#socket.readInto(buffer);
@@ -104,10 +108,12 @@ export class Input {
 
   /** False while nothing is delivered. */
   #mayTake(reader: Reader): boolean {
+    if (this.#closed !== null) {
+      this.#leave(reader);
+      throw atLeaf(this.#closed());
+    }
     if (this.reader !== null && this.reader !== reader) throw busy(this);
-    if (this.#closed === null) return this.#isAdded;
-    this.#leave(reader);
-    throw atLeaf(this.#closed());
+    return this.#isAdded;
   }
 
   #took(reader: Reader, size: number): void {

@@ -7,6 +7,8 @@ import { chooseReactor } from './reactor/index.ts';
 
 export const reactor = outside().runInAsyncScope(chooseReactor);
 reactor.host = currentScheduler();
+// What was written just before `process.exit`, or an error that nobody caught, goes out all the same.
+process.once('exit', () => reactor.flush());
 
 /**
  * Which reactor this process uses: `'epoll'` on Linux where the addon loads, else `'node'`. The environment

@@ -139,4 +139,6 @@ export interface Reactor {
   connect(endpoint: Endpoint, owner: ConnectOwner): () => void;
   /** Keeps the process alive until the returned function is called. */
   hold(): () => void;
+  /** Sends what this turn has written; R5 needs it only where no turn follows: at the end of the process. */
+  flush(): void;
 }

@@ -210,17 +210,19 @@ export class EpollSocket extends EpollReader implements Socket, Contributor {
   private pump(): void {
     const { pending, reactor } = this;
     if (pending === null) return;
-    for (let bytes; (bytes = pending.peek()) !== undefined;) {
-      const sent = reactor.native.send(this.slot, this.generation, bytes, 0, bytes.byteLength);
-      if (sent < 0) {
-        this.failWriting(systemError(-sent, 'write'));
-        return;
+    try {
+      for (let bytes; (bytes = pending.peek()) !== undefined;) {
+        const sent = reactor.native.send(this.slot, this.generation, bytes, 0, bytes.byteLength);
+        if (sent < 0) throw systemError(-sent, 'write');
+        this.state |= TELL_SENT;
+        this.pendingSize -= sent;
+        const isAll = sent === bytes.byteLength;
+        if (sent > 0) pending.drop(sent);
+        if (!isAll) return;
       }
-      this.state |= TELL_SENT;
-      this.pendingSize -= sent;
-      const isAll = sent === bytes.byteLength;
-      if (sent > 0) pending.drop(sent);
-      if (!isAll) return;
+    } catch (error) {
+      this.failWriting(error as Error);
+      return;
     }
     this.pending = null;
     reactor.removeHold();

@@ -26,6 +26,7 @@ import { EpollListener } from './epoll-listener.ts';
 import { EpollSocket } from './epoll-socket.ts';
 import {
   type Addon,
+  ENTRIES_USED,
   GENERATION,
   HEADER_LENGTH,
   HOLDS,
@@ -129,6 +130,7 @@ export class EpollReactor implements Reactor {
 
   /** Sends the shared output now; owners hear of it later. */
   flush(): void {
+    if (this.header[ENTRIES_USED] === 0) return;
     const count = this.native.flush();
     for (let index = 0; index < count; index++) {
       const owner = this.#record(index);

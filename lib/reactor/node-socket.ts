@@ -204,7 +204,7 @@ export class NodeSocket implements Socket {
   #pump(): void {
     if (this.#inFlight > 0 || this.#isReset) return;
     const socket = this.#socket;
-    for (let piece; (piece = this.#output.take()) !== undefined;) {
+    for (let piece; (piece = this.#nextPiece()) !== undefined;) {
       socket.write(piece);
       if (socket.writableLength > 0 || socket.errored !== null || socket.destroyed) {
         this.#inFlight = piece.byteLength;
@@ -214,9 +214,18 @@ export class NodeSocket implements Socket {
       }
       this.#taken(piece.byteLength);
     }
-    if (!this.#isEnding || this.#isShut) return;
+    if (!this.#isEnding || this.#isShut || socket.destroyed) return;
     this.#isShut = true;
     socket.end();
+  }
+
+  #nextPiece(): Uint8Array | undefined {
+    try {
+      return this.#output.take();
+    } catch (error) {
+      this.#socket.destroy(error as Error);
+      return undefined;
+    }
   }
 
   #taken(size: number): void {

@@ -22,6 +22,10 @@ const BACKLOG = 511;
 /** What a TCP socket is born with. */
 const DEFAULTS = { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE };
 
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+/** Older versions of Node pass over the option in silence. */
+const canReusePort = major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12);
+
 const settled = Promise.resolve();
 
 export class NodeReactor implements Reactor, SocketHost {
@@ -82,6 +86,10 @@ export class NodeReactor implements Reactor, SocketHost {
   endBatch(): void {
     this.host?.endBatch();
     this.#isTelling = false;
+    this.flush();
+  }
+
+  flush(): void {
     if (this.#dirty.length > 0) this.#flushAll();
   }
 
@@ -135,6 +143,12 @@ class NodeListener implements Listener {
     this.#server.on('error', (error) => this.#onError(error));
     this.#server.on('connection', (socket) => this.#onConnection(socket));
     const { reusePort = false } = options;
+    if (reusePort && !canReusePort) {
+      const message = 'listen ENOTSUP: reusePort needs the epoll reactor, or Node 22.12 or 23.1';
+      const error = Object.assign(new Error(message), { code: 'ENOTSUP', syscall: 'listen' });
+      queueMicrotask(() => this.#onError(error));
+      return;
+    }
     const where =
       to.path === ''
         ? { host: to.host, port: to.port, ipv6Only: options.ipv6Only ?? false, reusePort }

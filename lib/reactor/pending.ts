@@ -7,11 +7,13 @@ export const PIECE = 65_536;
 interface Output {
   bytes: Uint8Array;
   isOwned: boolean;
+  /** Of `bytes`, as long as nobody takes their memory away. */
+  size: number;
 }
 
 export class Pending {
   /** A single owned piece that is all there is: mostly there is no more, and it needs no list. */
-  #only: Uint8Array | null = null;
+  #only: Output | null = null;
   #outputs: Output[] = [];
   /** Those before it have gone: a moving head, since a long queue must not be moved for each. */
   #head = 0;
@@ -21,18 +23,19 @@ export class Pending {
   }
 
   push(bytes: Uint8Array, isOwned: boolean): void {
+    const output = { bytes, isOwned, size: bytes.byteLength };
     if (isOwned && this.isEmpty) {
-      this.#only = bytes;
+      this.#only = output;
       return;
     }
     this.#list();
-    this.#outputs.push({ bytes, isOwned });
+    this.#outputs.push(output);
   }
 
   keep(): void {
     for (let index = this.#head; index < this.#outputs.length; index++) {
       const output = this.#outputs[index]!;
-      if (output.isOwned) continue;
+      if (output.isOwned || output.bytes.byteLength !== output.size) continue;
       output.bytes = Buffer.from(output.bytes);
       output.isOwned = true;
     }
@@ -44,10 +47,15 @@ export class Pending {
     this.#head = 0;
   }
 
-  /** The next bytes to send, at most `PIECE` unless they are one piece; they stay until `drop`. */
+  /**
+   * The next bytes to send, at most `PIECE` unless they are one piece; they stay until `drop`.
+   *
+   * @throws TypeError if their memory was taken away
+   */
   peek(): Uint8Array | undefined {
-    if (this.#only !== null) return this.#only;
+    if (this.#only !== null) return bytesOf(this.#only);
     const first = this.#outputs[this.#head];
+    if (first !== undefined) bytesOf(first);
     if (first === undefined || first.bytes.byteLength >= PIECE || this.#head + 1 === this.#outputs.length) {
       return first?.bytes;
     }
@@ -55,26 +63,26 @@ export class Pending {
     let size = 0;
     let index = this.#head;
     for (let output; size < PIECE && (output = this.#outputs[index]) !== undefined; index++) {
-      const piece = output.bytes.subarray(0, PIECE - size);
+      const piece = bytesOf(output).subarray(0, PIECE - size);
       pieces.push(piece);
       size += piece.byteLength;
       if (piece.byteLength < output.bytes.byteLength) {
-        output.bytes = output.bytes.subarray(piece.byteLength);
+        advance(output, piece.byteLength);
         break;
       }
     }
     const joined = Buffer.concat(pieces, size);
     this.#head = index - 1;
-    this.#outputs[this.#head] = { bytes: joined, isOwned: true };
+    this.#outputs[this.#head] = { bytes: joined, isOwned: true, size };
     return joined;
   }
 
   /** The next bytes, at most `PIECE`, for somebody who keeps them: a copy of what is borrowed. */
   take(): Uint8Array | undefined {
     const only = this.#only;
-    if (only !== null && only.byteLength <= PIECE) {
+    if (only !== null && only.size <= PIECE) {
       this.#only = null;
-      return only;
+      return bytesOf(only);
     }
     this.#list();
     const bytes = this.peek()?.subarray(0, PIECE);
@@ -88,8 +96,8 @@ export class Pending {
   drop(size: number): void {
     this.#list();
     const first = this.#outputs[this.#head]!;
-    if (size < first.bytes.byteLength) {
-      first.bytes = first.bytes.subarray(size);
+    if (size < first.size) {
+      advance(first, size);
       return;
     }
     this.#head++;
@@ -102,7 +110,21 @@ export class Pending {
 
   #list(): void {
     if (this.#only === null) return;
-    this.#outputs.push({ bytes: this.#only, isOwned: true });
+    this.#outputs.push(this.#only);
     this.#only = null;
   }
+}
+
+/** @throws TypeError if somebody has transferred or shrunk the memory of what was to be written */
+function bytesOf({ bytes, size }: Output): Uint8Array {
+  if (bytes.byteLength === size) return bytes;
+  throw Object.assign(new TypeError(`the memory of ${size} bytes was taken away before they were written`), {
+    code: 'ERR_INVALID_STATE',
+    syscall: 'write',
+  });
+}
+
+function advance(output: Output, size: number): void {
+  output.bytes = output.bytes.subarray(size);
+  output.size -= size;
 }

@@ -1,5 +1,6 @@
 // Faults that were found by use and by reading, each as the test that would have found it.
 
+import type net from 'node:net';
 import t from 'tap';
 import {
   Acceptor,
@@ -18,7 +19,7 @@ import {
 } from '../../lib/index.ts';
 import { reactor } from '../../lib/the-reactor.ts';
 import { failure, noteAccepted, withPair } from '../support/pair.ts';
-import { connect, readAll, startConnect, until } from '../support/peers.ts';
+import { connect, listenPlain, portOf, readAll, startConnect, until } from '../support/peers.ts';
 import { runProgram } from '../support/program.ts';
 
 const ignored = { onError: () => {} };
@@ -400,3 +401,70 @@ function giveAway(memory: ArrayBuffer & { transfer?: () => ArrayBuffer }, isByMe
     // That is as good.
   }
 }
+
+t.test('memory that is transferred while it waits to be sent is an error of that connection alone', (t) =>
+  run(() =>
+    withPair(function* ({ conn, peer }) {
+      peer.pause();
+      const bytes = new Uint8Array(20_000_000);
+      const failed = spawn(() => failure(() => conn.write(bytes)));
+      yield* sleep(10);
+      const sent = new Promise<Error | null>((resolve) => conn.send(new Uint8Array(10), resolve));
+      structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
+      peer.resume();
+      const acceptor = yield* listen(0);
+      const client = yield* wait(connect(acceptor.address));
+      const other = yield* acceptor.accept();
+      client.write('still served');
+      t.equal(String(yield* other.read()), 'still served');
+      const error = yield* failed.join();
+      // libuv has it already on the portable reactor, and finds nothing there.
+      t.match(error.code, /ERR_INVALID_STATE|EFAULT/);
+      t.ok((yield* wait(sent)) !== null);
+      client.destroy();
+      other.reset();
+      acceptor.close();
+    }),
+  ),
+);
+
+t.test('readInto whose buffer is transferred meanwhile is an error, and loses no byte', (t) =>
+  run(() =>
+    withPair(function* ({ conn, peer }) {
+      const buffer = new Uint8Array(64);
+      const failed = spawn(() => failure(() => conn.readInto(buffer)));
+      yield* pause();
+      structuredClone(buffer.buffer, { transfer: [buffer.buffer] });
+      peer.write('hello');
+      t.ok((yield* failed.join()) instanceof TypeError);
+      t.equal(String(yield* conn.read()), 'hello');
+    }),
+  ),
+);
+
+t.test('what was written just before the process ends goes out', async (t) => {
+  for (const ending of [
+    'process.exit()',
+    'queueMicrotask(() => process.exit())',
+    "throw new Error('crash')",
+  ]) {
+    const server = await listenPlain((socket) => socket.on('error', () => {}));
+    const connected = new Promise<net.Socket>((resolve) => server.once('connection', resolve));
+    const { exited } = runProgram([
+      '--input-type=module',
+      '-e',
+      `import { dial, run } from 'skein';
+      await run(function* () {
+        const conn = yield* dial(${portOf(server)});
+        yield* conn.read();
+        yield* conn.write('last words');
+        ${ending};
+      });`,
+    ]);
+    const socket = await connected;
+    socket.write('go on');
+    t.equal(String(await readAll(socket)), 'last words', ending);
+    await exited;
+    server.close();
+  }
+});
