@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url';
 
 const { status, stdout, stderr, error } = spawnSync('node-gyp', ['rebuild'], {
   cwd: fileURLToPath(new URL('.', import.meta.url)),
+  // It may look for the headers of Node in vain.
+  timeout: 180_000,
   encoding: 'utf8',
 });
 if (status === 0) {
