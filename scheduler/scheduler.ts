@@ -9,7 +9,7 @@ import { core } from './core.ts';
 import { Coroutine, type SpawnOptions } from './coroutine.ts';
 import { CancelledError, inWords } from './errors.ts';
 import { observe } from './join.ts';
-import { ARMED, type Body, type Co, type Operation, SUSPENDED } from './operation.ts';
+import { ARMED, type Body, type Co, SUSPENDED } from './operation.ts';
 import { Random } from './random.ts';
 import { conclude } from './ending.ts';
 import { watchProcess } from './exit.ts';
@@ -23,6 +23,7 @@ import {
 } from './options.ts';
 import { roots } from './registry.ts';
 import { Extras, type Scope } from './scope.ts';
+import { start } from './starting.ts';
 import { Timers } from './timers.ts';
 import { warnOfHold } from './warnings.ts';
 import { beginYielded, stepYielded } from './yieldable.ts';
@@ -284,16 +285,4 @@ export function keepContext(coroutine: Coroutine<unknown>): void {
 function enroll(root: Coroutine<unknown>): void {
   roots.add(root);
   watchProcess();
-}
-
-function start<T>(coroutine: Coroutine<T>): Co<T> | Operation<T> {
-  const { body } = coroutine;
-  const generator = (body as (subject: unknown) => Co<T> | Operation<T>)(coroutine.extras?.subject);
-  if (typeof generator?.next !== 'function') {
-    throw new TypeError(
-      `expected the body of ${coroutine.name} to be a generator function, but it returned ${inWords(generator)}`,
-    );
-  }
-  coroutine.generator = generator;
-  return generator;
 }
