@@ -33,6 +33,9 @@ import type net from 'node:net';
 /** Milliseconds of silence before a dead peer is probed for; Go's default. */
 export const KEEP_ALIVE = 15_000;
 
+/** Connections that the kernel queues, unless said otherwise. */
+export const BACKLOG = 511;
+
 /** A host and a port, or a path. */
 export interface Endpoint {
   readonly host: string;

@@ -3,7 +3,14 @@
 // there are no descriptors, which is reported and tried again, more and more rarely.
 
 import { unlinkSync } from 'node:fs';
-import type { Endpoint, Listener, ListenerOwner, ListenOptions, Socket } from './contract.ts';
+import {
+  BACKLOG,
+  type Endpoint,
+  type Listener,
+  type ListenerOwner,
+  type ListenOptions,
+  type Socket,
+} from './contract.ts';
 import type { EpollReactor } from './epoll.ts';
 import { IPV6_ONLY, READABLE, REUSE_PORT, SAYS_READABLE, WANTED } from './native.ts';
 import { resolve } from './resolve.ts';
@@ -142,7 +149,7 @@ export class EpollListener implements Listener {
 
   #bind(to: Endpoint, options: ListenOptions): void {
     const reactor = this.#reactor;
-    const { backlog = 511, ipv6Only = false, reusePort = false } = options;
+    const { backlog = BACKLOG, ipv6Only = false, reusePort = false } = options;
     const flags = (ipv6Only ? IPV6_ONLY : 0) | (reusePort ? REUSE_PORT : 0);
     const slot =
       to.path === ''

@@ -177,7 +177,6 @@ export class EpollSocket extends EpollReader implements Socket, Contributor {
         // None of it counts as sent, although a part may have been.
         this.written -= size;
         this.failWriting(systemError(-sent, 'write'));
-        this.tellLater(TELL_SENT);
         return;
       }
       if (sent === size) {

@@ -9,17 +9,17 @@
 import { Buffer } from 'node:buffer';
 import { constants } from 'node:os';
 import { markAsUntransferable } from 'node:worker_threads';
-import type {
-  ConnectOwner,
-  Endpoint,
-  Host,
-  Listener,
-  ListenerOwner,
-  ListenOptions,
-  Reactor,
-  Socket,
+import {
+  type ConnectOwner,
+  type Endpoint,
+  type Host,
+  KEEP_ALIVE,
+  type Listener,
+  type ListenerOwner,
+  type ListenOptions,
+  type Reactor,
+  type Socket,
 } from './contract.ts';
-import { KEEP_ALIVE } from './contract.ts';
 import { descriptorLimit } from './descriptors.ts';
 import { EpollAttempt } from './epoll-attempt.ts';
 import { EpollListener } from './epoll-listener.ts';

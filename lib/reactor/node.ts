@@ -4,6 +4,7 @@
 
 import net from 'node:net';
 import {
+  BACKLOG,
   type ConnectOwner,
   type Endpoint,
   type Host,
@@ -18,7 +19,6 @@ import { SocketBudget } from './descriptors.ts';
 import { Holds } from './holds.ts';
 import { endpoint, NodeSocket, type SocketHost } from './node-socket.ts';
 
-const BACKLOG = 511;
 /** What a TCP socket is born with. */
 const DEFAULTS = { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE };
 
@@ -101,6 +101,7 @@ export class NodeReactor implements Reactor, SocketHost {
 
   readonly #flushAll = (): void => {
     const dirty = this.#dirty;
+    // Mostly there is one, and its list serves again.
     if (dirty.length === 1) {
       const socket = dirty.pop()!;
       socket.flushTurn();

@@ -2,7 +2,7 @@
 // or until `keep` copies them.
 
 /** The most that is handed over at once. */
-export const PIECE = 65_536;
+const PIECE = 65_536;
 
 interface Output {
   bytes: Uint8Array;

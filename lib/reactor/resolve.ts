@@ -11,11 +11,10 @@ export function resolve(to: Endpoint, onResolved: (error: Error | null, found: E
     return;
   }
   lookup(to.host, { all: true }, (error, found) => {
-    if (error === null)
-      onResolved(
-        null,
-        found.map(({ address }) => ({ host: address, port: to.port, path: '' })),
-      );
-    else onResolved(error, []);
+    const addresses = error === null ? found : [];
+    onResolved(
+      error,
+      addresses.map(({ address }) => ({ host: address, port: to.port, path: '' })),
+    );
   });
 }
