@@ -25,10 +25,14 @@
 //     Where connections can wait in the kernel, those beyond `maxConnections` do; elsewhere they are refused.
 // R10 Errors are those of the operating system, with `code` and `syscall` as Node names them.
 // R11 A TCP socket is born without Nagle's delay, and with keep-alive after `KEEP_ALIVE`.
-// R12 `detach` gives the connection up to a `net.Socket`, for what only that can do, such as TLS: what was
+// R12 `detach` gives the connection up to a stream of Node's, for what only that can do, such as TLS: what was
 //     written goes out first, and what has come and was not read is read there. After it nothing is called back.
+//     It counts as open until that stream is closed.
+// R13 `adopt` makes a socket of a stream of Node's, under the same rules. A stream that is destroyed before its
+//     end fails with `ERR_STREAM_PREMATURE_CLOSE`.
 
 import type net from 'node:net';
+import type { Duplex } from 'node:stream';
 
 /** Milliseconds of silence before a dead peer is probed for; Go's default. */
 export const KEEP_ALIVE = 15_000;
@@ -113,11 +117,22 @@ export interface Socket {
   flush(): void;
   end(): void;
   reset(): void;
-  /** It does not flow yet, and allows half-open connections. A connection that has ended gives a destroyed one. */
-  detach(): net.Socket;
+  /**
+   * It does not flow yet, and allows half-open connections; it is a `net.Socket` unless the socket was made of
+   * another stream. A connection that has ended gives a destroyed one.
+   */
+  detach(): Duplex;
   setNoDelay(on: boolean): void;
   /** Milliseconds of silence before the first probe; 0 turns probes off. */
   setKeepAlive(delay: number): void;
+}
+
+/** What a stream's bytes travel on. */
+export interface Carrier {
+  /** Knows of delays and probes, and can be reset; null for a stream that knows nothing of networks. */
+  readonly socket: net.Socket | null;
+  readonly localAddress: Endpoint;
+  readonly remoteAddress: Endpoint;
 }
 
 export interface ConnectOwner {
@@ -140,6 +155,8 @@ export interface Reactor {
   listen(endpoint: Endpoint, options: ListenOptions, owner: ListenerOwner): Listener;
   /** Gives a function that ends the attempt; after it nothing is called back. */
   connect(endpoint: Endpoint, owner: ConnectOwner): () => void;
+  /** A socket over a stream that gives bytes, not text, and that nobody else reads or writes. */
+  adopt(stream: Duplex, carrier: Carrier): Socket;
   /** Keeps the process alive until the returned function is called. */
   hold(): () => void;
   /** Sends what this turn has written; R5 needs it only where no turn follows: at the end of the process. */

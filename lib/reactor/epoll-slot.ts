@@ -59,8 +59,8 @@ export abstract class EpollSlot {
   }
 
   get localAddress(): Endpoint {
-    this.local ??= this.reactor.localAddress(this.slot, this.generation);
-    return this.local;
+    this.noteLocal();
+    return this.local!;
   }
 
   get remoteAddress(): Endpoint {
@@ -120,16 +120,25 @@ export abstract class EpollSlot {
   protected leave(isReset: 0 | 1): void {
     if ((this.state & GONE) !== 0) return;
     this.stopWaiting();
-    // Where it was bound is asked for lazily, and could not be any more.
-    this.local ??= this.reactor.localAddress(this.slot, this.generation);
+    this.noteLocal();
     this.reactor.native.close(this.slot, this.generation, isReset);
     this.forget();
+    this.countClosed();
+  }
+
+  /** Where it was bound is asked for lazily, and could not be once its descriptor is gone. */
+  protected noteLocal(): void {
+    this.local ??= this.reactor.localAddress(this.slot, this.generation);
   }
 
   /** Its descriptor is not its own any more. */
   protected forget(): void {
     this.state |= GONE;
     this.reactor.sockets[this.slot] = undefined;
+  }
+
+  /** Its descriptor is closed. */
+  protected countClosed(): void {
     this.reactor.open--;
     this.listener?.released();
   }

@@ -101,7 +101,7 @@ export class EpollSocket extends EpollReader implements Socket, Contributor {
   }
 
   flush(): void {
-    if (this.unflushed > 0) this.reactor.flush();
+    if (this.unflushed > 0) this.reactor.flushOutput();
   }
 
   end(): void {
@@ -123,6 +123,7 @@ export class EpollSocket extends EpollReader implements Socket, Contributor {
   detach(): net.Socket {
     this.flush();
     const { pending, chunk } = this;
+    this.noteLocal();
     const fd = (this.state & GONE) === 0 ? this.reactor.native.detach(this.slot, this.generation) : -1;
     this.owner = null;
     if (fd < 0) {
@@ -135,6 +136,7 @@ export class EpollSocket extends EpollReader implements Socket, Contributor {
     if (pending !== null) this.reactor.removeHold();
     this.forget();
     const socket = new net.Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
+    socket.once('close', () => this.countClosed());
     socket.pause();
     if (chunk !== null) socket.unshift(chunk);
     for (let bytes; (bytes = pending?.take()) !== undefined;) socket.write(bytes);

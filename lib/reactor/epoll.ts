@@ -8,8 +8,10 @@
 // `Buffer` as a global is a getter.
 import { Buffer } from 'node:buffer';
 import { constants } from 'node:os';
+import type { Duplex } from 'node:stream';
 import { markAsUntransferable } from 'node:worker_threads';
 import {
+  type Carrier,
   type ConnectOwner,
   type Endpoint,
   type Host,
@@ -37,6 +39,7 @@ import {
   RECORD,
 } from './native.ts';
 import { SharedOutput } from './shared-output.ts';
+import { StreamHost } from './stream-host.ts';
 
 /** The highest number of descriptors that is provided for; what is not used takes no memory. */
 const MOST_SLOTS = 1 << 20;
@@ -67,7 +70,7 @@ export class EpollReactor implements Reactor {
   readonly flags: Uint8Array;
   readonly header = new Int32Array(HEADER_LENGTH);
   readonly input = Buffer.from(new ArrayBuffer(INPUT_SIZE));
-  readonly output = new SharedOutput(this.header, () => this.flush());
+  readonly output = new SharedOutput(this.header, () => this.flushOutput());
   /** By slot. */
   readonly sockets: (SlotOwner | undefined)[] = [];
   /** What says that nothing is there, or that nothing more fits. */
@@ -80,6 +83,8 @@ export class EpollReactor implements Reactor {
   readonly #recorded: (SlotOwner | null)[] = Array.from({ length: RECORDS }, () => null);
   /** Those who are told after this turn. */
   #later: SlotOwner[] = [];
+  /** For what only Node's streams can do. */
+  readonly #streams = new StreamHost();
 
   constructor(addon: Addon) {
     this.flags = new Uint8Array(Math.min(MOST_SLOTS, descriptorLimit('hard')));
@@ -107,6 +112,11 @@ export class EpollReactor implements Reactor {
     return () => attempt.end();
   }
 
+  adopt(stream: Duplex, carrier: Carrier): Socket {
+    this.#streams.host = this.host;
+    return this.#streams.adopt(stream, carrier);
+  }
+
   hold(): () => void {
     this.addHold();
     return () => this.removeHold();
@@ -128,8 +138,13 @@ export class EpollReactor implements Reactor {
     return this.header[GENERATION]!;
   }
 
-  /** Sends the shared output now; owners hear of it later. */
   flush(): void {
+    this.flushOutput();
+    this.#streams.flush();
+  }
+
+  /** Sends the shared output now; owners hear of it later. */
+  flushOutput(): void {
     if (this.header[ENTRIES_USED] === 0) return;
     const count = this.native.flush();
     for (let index = 0; index < count; index++) {

@@ -7,7 +7,6 @@ import {
   BACKLOG,
   type ConnectOwner,
   type Endpoint,
-  type Host,
   KEEP_ALIVE,
   type Listener,
   type ListenerOwner,
@@ -16,8 +15,8 @@ import {
   type Socket,
 } from './contract.ts';
 import { SocketBudget } from './descriptors.ts';
-import { Holds } from './holds.ts';
-import { endpoint, NodeSocket, type SocketHost } from './node-socket.ts';
+import { StreamHost } from './stream-host.ts';
+import { StreamSocket } from './stream-socket.ts';
 
 /** What a TCP socket is born with. */
 const DEFAULTS = { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE };
@@ -26,17 +25,10 @@ const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 /** Older versions of Node pass over the option in silence. */
 const canReusePort = major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12);
 
-const settled = Promise.resolve();
-
-export class NodeReactor implements Reactor, SocketHost {
+export class NodeReactor extends StreamHost implements Reactor {
   readonly name = 'node';
-  host: Host | null = null;
-  readonly holds = new Holds();
   open = 0;
   readonly budget = new SocketBudget();
-  /** Written to in this turn. */
-  #dirty: NodeSocket[] = [];
-  #isTelling = false;
 
   listen(to: Endpoint, options: ListenOptions, owner: ListenerOwner): Listener {
     return new NodeListener(this, to, options, owner);
@@ -58,7 +50,7 @@ export class NodeReactor implements Reactor, SocketHost {
     socket.pause();
     socket.once('connect', () => {
       socket.removeListener('error', onError);
-      if (end()) owner.onConnect(new NodeSocket(this, socket, to.path));
+      if (end()) owner.onConnect(this.plain(socket, to.path));
     });
     const onError = (error: Error): void => {
       if (end()) owner.onConnectError(error);
@@ -69,28 +61,11 @@ export class NodeReactor implements Reactor, SocketHost {
     };
   }
 
-  hold(): () => void {
-    this.holds.add();
-    return () => this.holds.remove();
-  }
-
-  flushLater(socket: NodeSocket): void {
-    if (this.#dirty.push(socket) === 1 && !this.#isTelling) void settled.then(this.#flushAll);
-  }
-
-  beginBatch(): void {
-    this.#isTelling = true;
-    this.host?.beginBatch();
-  }
-
-  endBatch(): void {
-    this.host?.endBatch();
-    this.#isTelling = false;
-    this.flush();
-  }
-
-  flush(): void {
-    if (this.#dirty.length > 0) this.#flushAll();
+  /** A socket over one of Node's. */
+  plain(socket: net.Socket, path: string): StreamSocket {
+    const localAddress = endpoint(socket.localAddress, socket.localPort, path);
+    const remoteAddress = endpoint(socket.remoteAddress, socket.remotePort, path);
+    return new StreamSocket(this, socket, { socket, localAddress, remoteAddress });
   }
 
   /** Counts a socket for as long as its descriptor is open. */
@@ -98,18 +73,6 @@ export class NodeReactor implements Reactor, SocketHost {
     this.open++;
     socket.once('close', () => this.open--);
   }
-
-  readonly #flushAll = (): void => {
-    const dirty = this.#dirty;
-    // Mostly there is one, and its list serves again.
-    if (dirty.length === 1) {
-      const socket = dirty.pop()!;
-      socket.flushTurn();
-      return;
-    }
-    this.#dirty = [];
-    for (const socket of dirty) socket.flushTurn();
-  };
 }
 
 class NodeListener implements Listener {
@@ -122,7 +85,7 @@ class NodeListener implements Listener {
   readonly #maxConnections: number;
   /** Connections of this listener that are open. */
   #open = 0;
-  #queue: NodeSocket[] = [];
+  #queue: StreamSocket[] = [];
   #isWanted = false;
   #isListening = false;
   #isClosed = false;
@@ -214,7 +177,7 @@ class NodeListener implements Listener {
     this.#reactor.count(socket);
     this.#open++;
     socket.once('close', () => this.#open--);
-    this.#queue.push(new NodeSocket(this.#reactor, socket, this.address.path));
+    this.#queue.push(this.#reactor.plain(socket, this.address.path));
     if (!this.#isWanted) return;
     this.unwant();
     this.#owner.onConnection();
@@ -239,4 +202,8 @@ class NodeListener implements Listener {
     const error = new Error(`refused a connection from ${peer}: ${reason}`);
     this.#owner.onAcceptError(Object.assign(error, { code: 'ERR_LIMIT', syscall: 'accept' }));
   }
+}
+
+function endpoint(host: string | undefined, port: number | undefined, path: string): Endpoint {
+  return { host: host ?? '', port: port ?? 0, path };
 }

@@ -13,3 +13,9 @@ export function systemError(errno: number, syscall: string, to?: Endpoint): Node
   if (to === undefined) return error;
   return Object.assign(error, to.path === '' ? { address: to.host, port: to.port } : { address: to.path });
 }
+
+/** A stream of Node's was destroyed, by whoever has it, while it was read or written. */
+export function prematureClose(): Error {
+  const error = new Error('the stream was destroyed before its end');
+  return Object.assign(error, { code: 'ERR_STREAM_PREMATURE_CLOSE' });
+}

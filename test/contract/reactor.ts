@@ -83,12 +83,20 @@ interface Limits {
   readonly isEager: boolean;
 }
 
+/** A socket over the stream that another one was detached as (R13). */
+function adopt(reactor: Reactor, from: Socket): Socket {
+  const { localAddress, remoteAddress } = from;
+  const socket = from.detach() as net.Socket;
+  return reactor.adopt(socket, { socket, localAddress, remoteAddress });
+}
+
 export function contract(reactor: Reactor, { isEager }: Limits): void {
-  for (const kind of ['TCP', 'Unix'] as const) {
+  for (const kind of ['TCP', 'Unix', 'adopted'] as const) {
     const pair = async (options?: ListenOptions) => {
-      const endpoint = kind === 'TCP' ? anyPort : { host: '', port: 0, path: socketPath() };
+      const endpoint = kind === 'Unix' ? { host: '', port: 0, path: socketPath() } : anyPort;
       const server = await Server.on(reactor, endpoint, options);
-      const { owner, peer } = await server.pair();
+      let { owner, peer } = await server.pair();
+      if (kind === 'adopted') owner = new Owner(adopt(reactor, owner.socket));
       const close = (): void => {
         owner.socket.reset();
         peer.destroy();
@@ -169,7 +177,7 @@ export function contract(reactor: Reactor, { isEager }: Limits): void {
     t.test(
       `${kind}: R5 small writes that the kernel does not take wait, in order, among those of others`,
       async (t) => {
-        const endpoint = kind === 'TCP' ? anyPort : { host: '', port: 0, path: socketPath() };
+        const endpoint = kind === 'Unix' ? { host: '', port: 0, path: socketPath() } : anyPort;
         const server = await Server.on(reactor, endpoint);
         const pairs = [await server.pair(), await server.pair(), await server.pair()];
         const written = pairs.map(() => [] as string[]);
@@ -304,7 +312,7 @@ export function contract(reactor: Reactor, { isEager }: Limits): void {
         socket.write(Buffer.from('small '), true);
         socket.write(large, true);
         socket.wantSent();
-        const detached = socket.detach();
+        const detached = socket.detach() as net.Socket;
         peer.end('and later');
         const heard = readAll(peer);
         t.equal(String(await readAll(detached)), 'unread and later');
@@ -324,7 +332,7 @@ export function contract(reactor: Reactor, { isEager }: Limits): void {
 
     t.test(`${kind}: addresses tell both ends`, async (t) => {
       const { socket, peer, server, close } = await pair();
-      if (kind === 'TCP') {
+      if (kind !== 'Unix') {
         t.equal(socket.remoteAddress.port, peer.localPort);
         t.equal(socket.remoteAddress.host, '127.0.0.1');
         t.equal(socket.localAddress.port, server.listener.address.port);
@@ -337,7 +345,7 @@ export function contract(reactor: Reactor, { isEager }: Limits): void {
     t.test(`${kind}: a connection that was dialled reads and writes`, async (t) => {
       const server = await Server.on(
         reactor,
-        kind === 'TCP' ? anyPort : { host: '', port: 0, path: socketPath() },
+        kind === 'Unix' ? { host: '', port: 0, path: socketPath() } : anyPort,
       );
       server.listener.want();
       const socket = await dialled(reactor, server.listener.address);

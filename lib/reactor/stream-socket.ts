@@ -1,33 +1,32 @@
-// A connection over `net.Socket`. Reading: one permanent 'data' listener, paused only when a chunk comes
-// unasked, since pausing and resuming per read costs more than the read. Writing: what is written in one
-// turn is joined into one `socket.write`, and at most one waits inside Node, so that `sent` follows the kernel.
+// A connection over a stream of Node's: a `net.Socket`, one with TLS upon it, or any other Duplex. Reading: one
+// permanent 'data' listener, paused only when a chunk comes unasked, since pausing per read costs more than the
+// read. Writing: what a turn writes is joined into one `stream.write`, and at most one waits inside Node, so that
+// `sent` follows the kernel.
 //
-//   write ──► #output ── gather, at most 64 KiB ──► socket.write ── taken at once? ── yes ─► sent
+//   write ──► #output ── gather, at most 64 KiB ──► stream.write ── taken at once? ── yes ─► sent
 //                                                       │ no                             ▲
 //                                                       └─► in flight ──── callback ─────┘
 
 import type net from 'node:net';
-import type { Endpoint, Host, Socket, SocketOwner } from './contract.ts';
-import type { Holds } from './holds.ts';
+import type { Duplex } from 'node:stream';
+import type { Carrier, Endpoint, Socket, SocketOwner } from './contract.ts';
 import { Pending } from './pending.ts';
+import type { StreamHost } from './stream-host.ts';
+import { prematureClose } from './system-error.ts';
 
 const NOTHING = Buffer.alloc(0);
 
-export interface SocketHost extends Host {
-  readonly holds: Holds;
-  /** Calls `socket.flushTurn()` at the end of the turn. */
-  flushLater(socket: NodeSocket): void;
-}
-
-export class NodeSocket implements Socket {
+export class StreamSocket implements Socket {
   owner: SocketOwner | null = null;
   readonly localAddress: Endpoint;
   readonly remoteAddress: Endpoint;
   written = 0;
   sent = 0;
   writeError: Error | undefined;
-  readonly #host: SocketHost;
-  readonly #socket: net.Socket;
+  readonly #host: StreamHost;
+  readonly #stream: Duplex;
+  /** What carries the stream, or is it; null for a stream that knows nothing of networks. */
+  readonly #carrier: net.Socket | null;
   /** What came and was not taken. */
   #chunk: Buffer | null = null;
   /** The chunks behind it, of which there are rarely any. */
@@ -48,27 +47,18 @@ export class NodeSocket implements Socket {
   #isShut = false;
   #isReset = false;
 
-  constructor(host: SocketHost, socket: net.Socket, path = '') {
+  constructor(host: StreamHost, stream: Duplex, { socket, localAddress, remoteAddress }: Carrier) {
     this.#host = host;
-    this.#socket = socket;
-    this.localAddress = endpoint(socket.localAddress, socket.localPort, path);
-    this.remoteAddress = endpoint(socket.remoteAddress, socket.remotePort, path);
-    socket.unref();
-    socket.on('data', (chunk: Buffer) => {
-      this.#keepChunk(chunk);
-      if (!this.#wantsRead) {
-        socket.pause();
-        return;
-      }
-      host.beginBatch();
-      this.#tellReader();
-      host.endBatch();
-    });
-    socket.on('end', () => {
-      this.#hasEnded = true;
-      this.#tellReader();
-    });
-    socket.on('error', (error) => this.#onError(error));
+    this.#stream = stream;
+    this.#carrier = socket;
+    this.localAddress = localAddress;
+    this.remoteAddress = remoteAddress;
+    socket?.unref();
+    stream.on('data', this.#onData);
+    stream.on('end', this.#onEnd);
+    stream.on('error', this.#onError);
+    // A plain socket ends, or fails, before it closes; other streams may just be destroyed.
+    if (stream !== socket) stream.on('close', this.#onClose);
   }
 
   get isReadable(): boolean {
@@ -78,7 +68,7 @@ export class NodeSocket implements Socket {
   read(): Buffer | null | undefined {
     const chunk = this.#chunk;
     if (chunk !== null) {
-      this.#chunk = this.#more.length === 0 ? null : this.#more.shift()!;
+      this.#chunk = this.#more.shift() ?? null;
       return chunk;
     }
     if (this.#readError !== undefined) throw this.#readError;
@@ -103,7 +93,7 @@ export class NodeSocket implements Socket {
     this.#wantsRead = true;
     this.#host.holds.add();
     if (this.isReadable) queueMicrotask(() => this.#tellReader());
-    if (this.#socket.isPaused() || this.#socket.readableFlowing === null) this.#socket.resume();
+    if (this.#stream.isPaused() || this.#stream.readableFlowing === null) this.#stream.resume();
   }
 
   unwantRead(): void {
@@ -169,61 +159,66 @@ export class NodeSocket implements Socket {
     this.#more.length = 0;
     // Node has RST for TCP alone, and after a shutdown libuv refuses it (EINVAL) and Node then leaks the
     // handle; closing with unread input sends it then as well.
-    if (this.localAddress.path === '' && !this.#isShut) this.#socket.resetAndDestroy();
-    else this.#socket.destroy();
+    if (this.#carrier !== null && this.localAddress.path === '' && !this.#isShut)
+      this.#carrier.resetAndDestroy();
+    this.#stream.destroy();
   }
 
-  detach(): net.Socket {
-    const socket = this.#socket;
+  detach(): Duplex {
+    const stream = this.#stream;
     const chunks = this.#chunk === null ? [] : [this.#chunk, ...this.#more];
-    socket.pause();
-    for (const event of ['data', 'end', 'error']) socket.removeAllListeners(event);
+    stream.pause();
+    stream.off('data', this.#onData);
+    stream.off('end', this.#onEnd);
+    stream.off('error', this.#onError);
+    stream.off('close', this.#onClose);
     this.flush();
-    for (let piece; (piece = this.#output.take()) !== undefined;) socket.write(piece);
+    for (let piece; (piece = this.#output.take()) !== undefined;) stream.write(piece);
     this.#isReset = true;
     this.owner = null;
     this.#chunk = null;
     this.#more.length = 0;
     this.unwantRead();
     this.#dropOutput();
-    if (this.#hasEnded && this.#isShut) socket.destroy();
-    else if (chunks.length > 0) socket.unshift(Buffer.concat(chunks));
-    return socket.ref();
+    if (this.#hasEnded && this.#isShut) stream.destroy();
+    else if (chunks.length > 0) stream.unshift(Buffer.concat(chunks));
+    this.#carrier?.ref();
+    return stream;
   }
 
   setNoDelay(on: boolean): void {
-    this.#socket.setNoDelay(on);
+    this.#carrier?.setNoDelay(on);
   }
 
   setKeepAlive(delay: number): void {
     // Node counts whole seconds and takes less than one for none.
-    this.#socket.setKeepAlive(delay > 0, Math.min(Math.max(delay, 1_000), 2_147_483_647));
+    this.#carrier?.setKeepAlive(delay > 0, Math.min(Math.max(delay, 1_000), 2_147_483_647));
   }
 
   /** Hands pieces over until one is not taken at once, or none is left. */
   #pump(): void {
     if (this.#inFlight > 0 || this.#isReset) return;
-    const socket = this.#socket;
+    const stream = this.#stream;
     for (let piece; (piece = this.#nextPiece()) !== undefined;) {
-      socket.write(piece);
-      if (socket.writableLength > 0 || socket.errored !== null || socket.destroyed) {
+      stream.write(piece);
+      if (stream.writableLength > 0 || stream.errored !== null || stream.destroyed) {
         this.#inFlight = piece.byteLength;
         // Only now a callback, by way of an empty write: it costs a tick, and most writes are taken at once.
-        if (socket.errored === null && !socket.destroyed) socket.write(NOTHING, this.#onWritten);
+        if (stream.errored === null && !stream.destroyed) stream.write(NOTHING, this.#onWritten);
         return;
       }
       this.#taken(piece.byteLength);
     }
-    if (!this.#isEnding || this.#isShut || socket.destroyed) return;
+    if (!this.#isEnding || this.#isShut || stream.destroyed) return;
     this.#isShut = true;
-    socket.end();
+    stream.end();
   }
 
   #nextPiece(): Uint8Array | undefined {
     try {
       return this.#output.take();
     } catch (error) {
-      this.#socket.destroy(error as Error);
+      this.#stream.destroy(error as Error);
       return undefined;
     }
   }
@@ -249,18 +244,43 @@ export class NodeSocket implements Socket {
     this.#host.flushLater(this);
   }
 
-  /** Node destroys a socket on its first error: what was read before it can still be taken. */
-  #onError(error: Error): void {
+  readonly #onData = (chunk: Buffer): void => {
+    this.#keepChunk(chunk);
+    if (!this.#wantsRead) {
+      this.#stream.pause();
+      return;
+    }
+    this.#host.beginBatch();
+    this.#tellReader();
+    this.#host.endBatch();
+  };
+
+  readonly #onEnd = (): void => {
+    this.#hasEnded = true;
+    this.#tellReader();
+  };
+
+  /** Node destroys a stream on its first error: what was read before it can still be taken. */
+  readonly #onError = (error: Error): void => {
     if (this.#isReset) return;
     // What is still in Node's own buffer came before the error.
-    for (let rest; (rest = this.#socket.read() as Buffer | null) !== null;) this.#keepChunk(rest);
+    for (let rest; (rest = this.#stream.read() as Buffer | null) !== null;) this.#keepChunk(rest);
     this.#readError ??= error;
-    if (this.writeError === undefined) {
-      this.writeError = error;
-      this.#dropOutput();
-      this.owner?.onSent();
-    }
+    this.#failWriting(error);
     this.#tellReader();
+  };
+
+  readonly #onClose = (): void => {
+    if (this.#hasEnded && this.#isShut && this.written === this.sent) return;
+    if (this.#hasEnded) this.#failWriting(prematureClose());
+    else this.#onError(prematureClose());
+  };
+
+  #failWriting(error: Error): void {
+    if (this.#isReset || this.writeError !== undefined) return;
+    this.writeError = error;
+    this.#dropOutput();
+    this.owner?.onSent();
   }
 
   #keepChunk(chunk: Buffer): void {
@@ -279,8 +299,4 @@ export class NodeSocket implements Socket {
     this.unwantRead();
     this.owner?.onReadable();
   }
-}
-
-export function endpoint(host: string | undefined, port: number | undefined, path: string): Endpoint {
-  return { host: host ?? '', port: port ?? 0, path };
 }

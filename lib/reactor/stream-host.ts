@@ -1,0 +1,59 @@
+// What the sockets over Node's streams have in common: they gather what a turn writes, keep the process alive
+// while somebody waits for them, and say when a batch of events begins and ends. The portable reactor is one;
+// the epoll reactor has one for what only Node can do, such as TLS.
+
+import type { Carrier, Host, Socket } from './contract.ts';
+import type { Duplex } from 'node:stream';
+import { Holds } from './holds.ts';
+import { StreamSocket } from './stream-socket.ts';
+
+const settled = Promise.resolve();
+
+export class StreamHost {
+  host: Host | null = null;
+  readonly holds = new Holds();
+  /** Written to in this turn. */
+  #dirty: StreamSocket[] = [];
+  #isTelling = false;
+
+  adopt(stream: Duplex, carrier: Carrier): Socket {
+    return new StreamSocket(this, stream, carrier);
+  }
+
+  hold(): () => void {
+    this.holds.add();
+    return () => this.holds.remove();
+  }
+
+  /** Calls `socket.flushTurn()` at the end of the turn. */
+  flushLater(socket: StreamSocket): void {
+    if (this.#dirty.push(socket) === 1 && !this.#isTelling) void settled.then(this.#flushAll);
+  }
+
+  beginBatch(): void {
+    this.#isTelling = true;
+    this.host?.beginBatch();
+  }
+
+  endBatch(): void {
+    this.host?.endBatch();
+    this.#isTelling = false;
+    this.flush();
+  }
+
+  flush(): void {
+    if (this.#dirty.length > 0) this.#flushAll();
+  }
+
+  readonly #flushAll = (): void => {
+    const dirty = this.#dirty;
+    // Mostly there is one, and its list serves again.
+    if (dirty.length === 1) {
+      const socket = dirty.pop()!;
+      socket.flushTurn();
+      return;
+    }
+    this.#dirty = [];
+    for (const socket of dirty) socket.flushTurn();
+  };
+}
