@@ -1,134 +1,115 @@
-// The server loop: one coroutine per client. A client's error is its own, and its connection is closed
-// when its handler ends. It ends in stages: stop accepting, let the handlers finish, cancel the rest.
+// Serving, in one call: it binds, runs a coroutine for each client, and ends in stages: stop accepting, let the
+// handlers finish, cut off the rest.
 
-import { CancelledError, ClosedError, inWords } from '../scheduler/errors.ts';
-import type { Coroutine } from '../scheduler/coroutine.ts';
-import type { Co, Operation } from '../scheduler/operation.ts';
-import { notASignal } from '../scheduler/options.ts';
-import { scope } from '../scheduler/inner-scope.ts';
-import type { Scope, Supervisor } from '../scheduler/scope.ts';
-import { sleep } from '../scheduler/sleep.ts';
+import { inWords } from '../scheduler/errors.ts';
+import type { Co } from '../scheduler/operation.ts';
 import { Acceptor, type ListenOptions } from './acceptor.ts';
 import type { Address, AddressLike } from './address.ts';
 import type { Connection } from './connection.ts';
-import { checkCallback, checkDuration } from './io-error.ts';
+import { checkCallback, checkCount, checkDuration } from './io-error.ts';
 import { bind, listen } from './listen.ts';
+import { roomForSockets } from './reactor/descriptors.ts';
+import { CutOffError, type Handler, Server } from './server.ts';
+import { checkStop, type StopOptions, watchStop } from './stop.ts';
 
 /** How to serve; all are optional. */
-export interface ServeOptions extends Omit<ListenOptions, 'onError'> {
+export interface ServeOptions extends Omit<ListenOptions, 'onError'>, StopOptions {
   /**
-   * Hears of what a handler threw, of a write that failed after its handler had ended, and, without a
-   * connection, of errors of accepting. By default they are printed to stderr.
+   * Hears of what a handler threw, of a write that failed after its handler had ended, of clients that were cut off
+   * after `grace` (a `TimeoutError` that says what the handler was waiting for), and, without a connection, of
+   * errors of accepting. By default they are printed to stderr.
    */
   readonly onError?: ((error: unknown, conn: Connection | undefined) => void) | undefined;
-  /** Ends the server when it aborts: no new clients, and those there are may finish within `grace`. */
-  readonly signal?: AbortSignal | undefined;
-  /** Milliseconds that handlers have to finish before they are cancelled. Default 5,000. */
+  /** Milliseconds that handlers have to finish before they are cut off. Default 5,000. */
   readonly grace?: number | undefined;
+  /**
+   * Clients that are served at once, at all addresses together; nobody is accepted beyond. By default as many as
+   * the process may open descriptors for when it begins to serve.
+   */
+  readonly maxConnections?: number | undefined;
+  /** The `idleTimeout` of each connection. Default 0, for never. */
+  readonly idleTimeout?: number | undefined;
 }
 
 const GRACE = 5_000;
 
 /**
- * Serves each connection in a coroutine of its own. Returns after `signal` has aborted, or the acceptor
- * was closed, and all handlers have ended; cancelling it cancels the handlers at once. The connection of
- * a handler that was cancelled is reset. An acceptor that
- * is handed in is closed in the end as well.
+ * Serves each connection in a coroutine of its own, and closes it when its handler has ended. An error of one
+ * handler ends no other.
  *
+ * It ends in stages: when `signal` aborts, one of `signals` comes, or all acceptors were closed, nobody is
+ * accepted any more; `stopping`, which the handler is given, opens, so that a handler can `select` on
+ * `stopping.wait()` or look at `stopping.isOpen`; those that have not finished within `grace` are cancelled, their
+ * connections reset, and reported to `onError`. Then `serve` returns. Cancelling `serve` itself cancels the
+ * handlers at once. An acceptor that is handed in is closed in the end as well.
+ *
+ * @param where an address, an acceptor, or several of them
  * @throws TypeError for malformed arguments; the system's error if it cannot listen (`EADDRINUSE`, …)
  *
  * @example
  * ```ts
- * import { run, serve } from 'skein';
+ * import { run, select, serve } from 'skein';
  *
  * const stop = new AbortController();
  * await run(() =>
  *   serve(
- *     0,
- *     function* (conn) {
- *       for (let data; (data = yield* conn.read()) !== null; ) yield* conn.write(data);
+ *     ['127.0.0.1:0', '127.0.0.1:0'],
+ *     function* (conn, stopping) {
+ *       for (;;) {
+ *         const next = yield* select({ data: conn.read(), stop: stopping.wait() });
+ *         if (next.key === 'stop' || next.value === null) return;
+ *         yield* conn.write(next.value);
+ *       }
  *     },
- *     { signal: stop.signal, onListening: () => stop.abort() },
+ *     { signal: stop.signal, grace: 1000, onListening: () => stop.abort() },
  *   ),
  * );
  * ```
  */
 export function* serve(
-  where: AddressLike | Address | Acceptor,
-  handler: (conn: Connection) => Co<void> | Operation<void>,
+  where: Where | readonly Where[],
+  handler: Handler,
   options: ServeOptions = {},
 ): Co<void> {
-  const { signal, grace = GRACE, onError = printError, onListening, ...listenOptions } = options;
+  const { signal, signals, grace = GRACE, idleTimeout = 0, onError = printError, ...rest } = options;
+  const { onListening, ...listenOptions } = rest;
   if (typeof handler !== 'function') throw new TypeError(`serve expects a handler, got ${inWords(handler)}`);
   checkCallback(onError, 'the onError of serve');
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw notASignal('serve', signal);
-  }
+  checkStop('serve', options);
   checkDuration(grace, 'the grace of serve');
-  const report = (error: Error): void => onError(error, undefined);
-  const acceptor = yield* where instanceof Acceptor
-    ? bind(() => where)
-    : listen(where, { ...listenOptions, onError: report });
-  const stop = (): void => acceptor.close();
-  if (signal?.aborted) stop();
-  else signal?.addEventListener('abort', stop, { once: true });
+  checkDuration(idleTimeout, 'the idleTimeout of serve');
+  checkCount(options.maxConnections, 'maxConnections');
+  const places = Array.isArray(where) ? (where as readonly Where[]) : [where as Where];
+  if (places.length === 0) throw new TypeError('serve expects an address or an acceptor, got an empty array');
+  const { maxConnections = Math.max(1, roomForSockets()) } = options;
+  const acceptors: Acceptor[] = [];
   try {
-    onListening?.(acceptor.address);
-    yield* scope((clients) => acceptAll(acceptor, handler, onError, grace, clients));
+    const report = (error: Error): void => onError(error, undefined);
+    for (const one of places) {
+      const binding =
+        one instanceof Acceptor
+          ? bind(() => one)
+          : listen(one, { ...listenOptions, maxConnections, onError: report });
+      acceptors.push(yield* binding);
+    }
+    const server = new Server(acceptors, handler, { onError, grace, maxConnections, idleTimeout });
+    const unwatch = watchStop({ signal, signals }, () => server.stop());
+    try {
+      for (const { address } of acceptors) onListening?.(address);
+      yield* server.run();
+    } finally {
+      unwatch();
+    }
   } finally {
-    signal?.removeEventListener('abort', stop);
-    acceptor.close();
+    for (const acceptor of acceptors) acceptor.close();
   }
 }
 
-function* acceptAll(
-  acceptor: Acceptor,
-  handler: (conn: Connection) => Co<void> | Operation<void>,
-  onError: (error: unknown, conn: Connection) => void,
-  grace: number,
-  clients: Scope,
-): Co<void> {
-  const supervisor: Supervisor<Connection> = {
-    nameOf: (conn) => `client ${conn.remoteAddress}`,
-    onEnd(coroutine, conn) {
-      if (release(conn, coroutine)) return;
-      // What was written is on its way; if it does not get there, somebody should hear of it.
-      clients.supervise(() => conn.delivered(), conn, { ...supervisor, onEnd() {} });
-    },
-    onError,
-  };
-  // The handler is the coroutine's body, with nothing around it: each generator around it would cost at each
-  // resume. So its connection is closed from outside, once all that it has spawned has ended as well.
-  for (let conn; (conn = yield* acceptUnlessClosed(acceptor)) !== null;) {
-    clients.supervise(handler, conn, supervisor);
-  }
-  clients.spawn(
-    function* cutOff() {
-      yield* sleep(grace);
-      clients.cancel();
-    },
-    { daemon: true },
-  );
-}
-
-function* acceptUnlessClosed(acceptor: Acceptor): Co<Connection | null> {
-  try {
-    return yield* acceptor.accept();
-  } catch (error) {
-    if (error instanceof ClosedError && acceptor.isClosed) return null;
-    throw error;
-  }
-}
-
-/** Closes the connection of a handler that has ended; false if somebody should wait until all is delivered. */
-function release(conn: Connection, handler: Coroutine<unknown>): boolean {
-  const wasCutOff = handler.state === 'cancelled' || handler.errors?.[0] instanceof CancelledError;
-  // Who was cut off has had its time: a peer that never ends must not hold the process up.
-  if (wasCutOff) conn.reset();
-  else conn.close();
-  return handler.state !== 'done' || conn.hasDelivered;
-}
+type Where = AddressLike | Address | Acceptor;
 
 function printError(error: unknown, conn: Connection | undefined): void {
-  console.error(conn === undefined ? 'skein:' : `skein: client ${conn.remoteAddress}:`, error);
+  const who = conn === undefined ? 'skein' : `skein: client ${conn.remoteAddress}`;
+  // Of a client that was cut off there is no more to say than that, and there may be thousands.
+  if (error instanceof CutOffError) console.error(`${who}: ${error.message}`);
+  else console.error(`${who}:`, error);
 }

@@ -21,8 +21,6 @@ function* echo(conn: Connection) {
 
 const host = process.env['HOST'] ?? '127.0.0.1';
 const port = Number(process.env['PORT'] ?? 9981);
-const stop = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
 
 if (process.stdout.isTTY) {
   setInterval(() => process.stdout.write(`\r${clients} clients, ${bytes} bytes echoed `), 1000).unref();
@@ -30,7 +28,7 @@ if (process.stdout.isTTY) {
 
 await run(() =>
   serve({ host, port }, echo, {
-    signal: stop.signal,
+    signals: true,
     onListening(address) {
       console.log(`echo server listening on ${address}`);
       console.log(`try: printf hello | socat - TCP:${address}    (or: nc ${address.host} ${address.port})`);

@@ -292,6 +292,18 @@ function markTree(root: Scope, reason: unknown): Scope[] {
   }
 }
 
+/** @internal The children under a supervisor that live, each with its subject. */
+export function supervised<S>(
+  parent: Scope,
+  supervisor: Supervisor<S>,
+): (readonly [coroutine: Coroutine<unknown>, subject: S])[] {
+  const found: (readonly [Coroutine<unknown>, S])[] = [];
+  for (let child = parent.firstChild; child !== null; child = child.after) {
+    if (child.extras?.supervisor === supervisor) found.push([child.owner, child.extras.subject as S]);
+  }
+  return found;
+}
+
 /** @internal How many children a scope waits for, in words. */
 export function childrenOf(parent: Scope): string {
   let count = 0;

@@ -35,11 +35,16 @@ export class SocketBudget {
 
   #count(open: number): void {
     this.#soft ??= descriptorLimit('soft');
-    const room = Math.max(0, this.#soft - openDescriptors() - RESERVE);
+    const room = roomForSockets(this.#soft);
     this.limit = open + room;
     this.#countAgainAt = open + Math.floor(room / 2);
     this.#countedAt = this.#now();
   }
+}
+
+/** How many more sockets the process may open now; Infinity where that cannot be found out. */
+export function roomForSockets(limit = descriptorLimit('soft')): number {
+  return Math.max(0, limit - openDescriptors() - RESERVE);
 }
 
 /** How many descriptors the process may have; Infinity where that cannot be found out. */

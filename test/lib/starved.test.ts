@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import net from 'node:net';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { reactorName } from 'skein';
 import { connect, readAll, until } from '../support/peers.ts';
 import { runProgram } from '../support/program.ts';
@@ -15,7 +15,7 @@ const hasLimits = spawnSync('bash', ['-c', 'ulimit -n 64']).status === 0;
 const isPortable = reactorName() === 'node';
 
 /** Reports when `onError` hears of something; tells how many it has had of each code when asked. */
-const serveAndCount = `
+const serveAndCount = (options = '') => `
   import { run, serve } from 'skein';
   const errors = {};
   process.stdin.on('data', () => console.log(JSON.stringify(errors)));
@@ -23,6 +23,7 @@ const serveAndCount = `
     for (let data; (data = yield* conn.read()) !== null; ) yield* conn.write(data);
   }, {
     backlog: 512,
+    ${options}
     onListening: ({ port }) => console.log(port),
     onError: ({ code }) => { errors[code] = (errors[code] ?? 0) + 1; },
   }));
@@ -32,34 +33,41 @@ t.test(
   'N10 200 clients under 64 descriptors are all served in the end, on the epoll reactor',
   { skip: !hasLimits || isPortable },
   async (t) => {
-    const { child, lines } = runModule(serveAndCount, 'ulimit -n 64');
-    await until(() => lines().length === 1, 'the port');
-    const port = Number(lines()[0]);
-    let atOnce = 0;
-    let most = 0;
-    const answers = await Promise.all(
-      Array.from({ length: 200 }, async (_, id) => {
-        const socket = net.connect(port, '127.0.0.1');
-        socket.write(`client ${id}`);
-        const [data] = (await once(socket, 'data')) as [Buffer];
-        most = Math.max(most, ++atOnce);
-        // Who has been served stays for a while, so that the others find no descriptor.
-        await delay(30);
-        atOnce--;
-        socket.end();
-        return String(data) === `client ${id}`;
-      }),
-    );
-    t.equal(answers.filter(Boolean).length, 200);
-    t.ok(most >= 10 && most < 64, `${most} at once`);
-    child.stdin!.write('?');
-    await until(() => lines().length === 2, 'the count');
-    const { EMFILE, ...others } = JSON.parse(lines()[1]!) as Record<string, number>;
+    const errors = await serve200(t, 'maxConnections: 1000,');
+    const { EMFILE, ...others } = errors;
     t.ok(EMFILE! > 0, 'the server was told that it lacks descriptors');
     t.same(others, {}, 'and of nothing else');
-    child.kill('SIGKILL');
+    t.same(await serve200(t, ''), {}, 'by default nobody is accepted whom there is no descriptor for');
   },
 );
+
+/** Serves 200 clients at once under 64 descriptors; gives how often the server heard of each error. */
+async function serve200(t: Test, options: string): Promise<Record<string, number>> {
+  const { child, lines } = runModule(serveAndCount(options), 'ulimit -n 64');
+  await until(() => lines().length === 1, 'the port');
+  const port = Number(lines()[0]);
+  let atOnce = 0;
+  let most = 0;
+  const answers = await Promise.all(
+    Array.from({ length: 200 }, async (_, id) => {
+      const socket = net.connect(port, '127.0.0.1');
+      socket.write(`client ${id}`);
+      const [data] = (await once(socket, 'data')) as [Buffer];
+      most = Math.max(most, ++atOnce);
+      // Who has been served stays for a while, so that the others find no descriptor.
+      await delay(30);
+      atOnce--;
+      socket.end();
+      return String(data) === `client ${id}`;
+    }),
+  );
+  t.equal(answers.filter(Boolean).length, 200);
+  t.ok(most >= 10 && most < 64, `${most} at once`);
+  child.stdin!.write('?');
+  await until(() => lines().length === 2, 'the count');
+  child.kill('SIGKILL');
+  return JSON.parse(lines()[1]!) as Record<string, number>;
+}
 
 t.test(
   'N10 200 clients under 64 descriptors are served or refused, on the portable reactor',

@@ -50,8 +50,12 @@ export async function readAll(socket: net.Socket): Promise<Buffer> {
 }
 
 /** Waits until a condition holds; fails after a time that no machine needs. */
-export async function until(condition: () => boolean, what = 'the condition'): Promise<void> {
-  const deadline = Date.now() + 10_000;
+export async function until(
+  condition: () => boolean,
+  what = 'the condition',
+  patience = 10_000,
+): Promise<void> {
+  const deadline = Date.now() + patience;
   while (!condition()) {
     if (Date.now() > deadline) throw new Error(`waited in vain for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 2));
