@@ -1,17 +1,17 @@
 // An established byte stream, with both faces: `recv` and `send` for callbacks, `read`, `write` and
-// their kin for coroutines. What arrives is taken from the socket on demand (N1). A connection is open
-// until `close`, `reset` or its idle timeout; from then on whoever waits on it, or comes, is told so (N7).
+// their kin for coroutines; those that read stand in reading-half.ts. A connection is open until `close`,
+// `reset` or its idle timeout; from then on whoever waits on it, or comes, is told so (N7).
 
 import { ClosedError, inWords, TimeoutError } from '../scheduler/errors.ts';
-import { IDLE, NEW, type Operation } from '../scheduler/operation.ts';
+import type { Operation } from '../scheduler/operation.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
 import { suspend } from '../scheduler/suspend.ts';
 import { Address } from './address.ts';
 import { IdleTimer } from './idle.ts';
-import { Input, type OnData, readFrom, readInto, type ReadOperation, Receipt } from './input.ts';
 import { checkCallback, checkDuration } from './io-error.ts';
 import { Linger } from './linger.ts';
 import { Output } from './output.ts';
+import { ReadingHalf } from './reading-half.ts';
 import { end, flush, write } from './write.ts';
 import { KEEP_ALIVE, type Socket } from './reactor/contract.ts';
 
@@ -36,19 +36,15 @@ import { KEEP_ALIVE, type Socket } from './reactor/contract.ts';
  * });
  * ```
  */
-export class Connection {
+export class Connection extends ReadingHalf {
   /** @internal The event loop that it was added to. */
   loop: { forget(conn: Connection): void } | null = null;
   readonly #scheduler: Scheduler;
   readonly #socket: Socket;
-  readonly #input: Input;
   readonly #output: Output;
-  readonly #readOperation: ReadOperation;
   /** Makes the error that later users get; null while open. */
   #closed: (() => Error) | null = null;
   #linger: Linger | null = null;
-  /** Input was asked for although nobody reads, to tell silence from a slow reader. */
-  #hasLooked = false;
   // Made when somebody asks: there may be tens of thousands of connections.
   #localAddress: Address | null = null;
   #remoteAddress: Address | null = null;
@@ -57,11 +53,10 @@ export class Connection {
 
   /** @internal */
   constructor(socket: Socket, isAdded: boolean, scheduler: Scheduler) {
+    super(socket, isAdded);
     this.#socket = socket;
     this.#scheduler = scheduler;
     this.#output = new Output(socket);
-    this.#input = new Input(socket, isAdded);
-    this.#readOperation = readFrom(this.#input);
     socket.owner = this;
   }
 
@@ -78,34 +73,6 @@ export class Connection {
   }
 
   // Coroutine face.
-
-  /**
-   * The next bytes, as many as have come; null at the end of the stream. Cancelling loses nothing.
-   *
-   * @throws BusyError if somebody reads already; ClosedError after `close`; TimeoutError after
-   * `idleTimeout`; the system's error (`ECONNRESET`, …) with this coroutine's stack
-   */
-  read(): Operation<Buffer | null> {
-    const operation = this.#readOperation;
-    if (operation.state === NEW) {
-      operation.state = IDLE;
-      throw new TypeError('read() was called before and never performed: `yield*` is missing');
-    }
-    if (operation.state === IDLE) operation.state = NEW;
-    return operation;
-  }
-
-  /**
-   * Reads into a buffer; gives the number of bytes, 0 at the end of the stream.
-   *
-   * @throws TypeError for a buffer of no bytes, and as `read`
-   */
-  readInto(buffer: Uint8Array): Operation<number> {
-    if (!(buffer instanceof Uint8Array) || buffer.byteLength === 0) {
-      throw new TypeError(`readInto expects a Uint8Array with room for a byte, got ${inWords(buffer)}`);
-    }
-    return readInto(this.#input, buffer);
-  }
 
   /**
    * Writes text (as UTF-8) or bytes. Returns at once while at most 64 KiB wait for the kernel; the
@@ -139,19 +106,6 @@ export class Connection {
   }
 
   // Callback face.
-
-  /**
-   * Asks for the next bytes, once: `onData(data, null)`, `onData(null, null)` at the end of the stream,
-   * `onData(null, error)`. It is never called inside this call, and not while the connection is taken
-   * out of its event loop; what `listen`, `dial` and `serve` give needs none.
-   *
-   * @returns a function that takes the request back
-   * @throws BusyError if somebody reads already; TypeError if `onData` is not a function
-   */
-  recv(onData: OnData): () => void {
-    const receipt = new Receipt(this.#input, onData);
-    return () => receipt.cancel();
-  }
 
   /**
    * Writes, without limit; `onSent(error)` comes when the kernel has taken the bytes, or never will.
@@ -194,11 +148,6 @@ export class Connection {
     return this.#closed !== null;
   }
 
-  /** Bytes that were read. */
-  get bytesRead(): number {
-    return this.#input.bytesRead;
-  }
-
   /** Bytes that the kernel has taken. */
   get bytesWritten(): number {
     return this.#socket.sent;
@@ -229,14 +178,14 @@ export class Connection {
    * Bytes that the peer takes out of the kernel's buffers are not seen.
    */
   get idleTimeout(): number {
-    return this.#input.idle?.timeout ?? 0;
+    return this.input.idle?.timeout ?? 0;
   }
   set idleTimeout(ms: number) {
     checkDuration(ms, 'idleTimeout');
     if (this.isClosed) return;
-    this.#input.idle ??= new IdleTimer(this.#scheduler, () => this.#onIdle());
-    this.#output.idle = this.#input.idle;
-    this.#input.idle.start(ms === Infinity ? 0 : ms);
+    this.input.idle ??= new IdleTimer(this.#scheduler, this.input, () => this.#onSilence());
+    this.#output.idle = this.input.idle;
+    this.input.idle.start(ms === Infinity ? 0 : ms);
   }
 
   /** @internal Nothing that was written waits for the kernel. */
@@ -253,16 +202,6 @@ export class Connection {
   }
 
   /** @internal */
-  setAdded(isAdded: boolean): void {
-    this.#input.setAdded(isAdded);
-  }
-
-  /** @internal */
-  onReadable(): void {
-    this.#input.reader?.notify();
-  }
-
-  /** @internal */
   onSent(): void {
     this.#output.onSent();
   }
@@ -271,9 +210,9 @@ export class Connection {
     this.#closed = reason;
     this.loop?.forget(this);
     this.loop = null;
-    this.#input.idle?.stop();
+    this.input.idle?.stop();
     this.#output.close(reason);
-    this.#input.close(reason);
+    this.input.close(reason);
   }
 
   #shutAndLinger(reason: () => Error): Linger {
@@ -282,20 +221,7 @@ export class Connection {
     return this.#linger;
   }
 
-  #onIdle(): void {
-    // What came and was not read yet is no silence of the peer. With no reader it may still be in the
-    // kernel, so a last look is taken.
-    if (this.#input.isReadable) {
-      this.#hasLooked = false;
-      this.#input.idle?.start(this.idleTimeout);
-      return;
-    }
-    if (this.#input.reader === null && !this.#hasLooked) {
-      this.#hasLooked = true;
-      this.#socket.wantRead();
-      this.#input.idle?.lookAgain();
-      return;
-    }
+  #onSilence(): void {
     const message = `no byte from or to ${this.remoteAddress} for ${this.idleTimeout} ms`;
     const isStuck = this.#output.waiting > 0;
     const reason = (): Error => new TimeoutError(message);

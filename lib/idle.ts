@@ -1,8 +1,9 @@
 // Notices silence. The time of the last byte is only noted; the timer looks at it when it expires, so a
-// byte costs no new timer (T2, T4).
+// byte costs no new timer (T2, T4). What came and was not read yet is no silence of the peer.
 
 import type { Scheduler } from '../scheduler/scheduler.ts';
 import { Timer } from '../scheduler/timers.ts';
+import type { Input } from './input.ts';
 
 /** Milliseconds in which input that is there comes from the kernel. */
 const MOMENT = 25;
@@ -10,13 +11,17 @@ const MOMENT = 25;
 export class IdleTimer {
   readonly #scheduler: Scheduler;
   readonly #timer: Timer;
-  readonly #onIdle: () => void;
+  readonly #input: Input;
+  readonly #onSilence: () => void;
   #timeout = 0;
   #lastActivity = 0;
+  /** Input was asked for although nobody reads, to tell silence from a slow reader. */
+  #hasLooked = false;
 
-  constructor(scheduler: Scheduler, onIdle: () => void) {
+  constructor(scheduler: Scheduler, input: Input, onSilence: () => void) {
     this.#scheduler = scheduler;
-    this.#onIdle = onIdle;
+    this.#input = input;
+    this.#onSilence = onSilence;
     this.#timer = new Timer(scheduler.timers, () => this.#look());
   }
 
@@ -34,11 +39,6 @@ export class IdleTimer {
     this.#timer.startAt(this.#lastActivity + timeout);
   }
 
-  /** Looks again in a moment. */
-  lookAgain(): void {
-    this.#timer.start(MOMENT);
-  }
-
   stop(): void {
     this.#timer.stop();
   }
@@ -50,7 +50,18 @@ export class IdleTimer {
 
   #look(): void {
     const due = this.#lastActivity + this.#timeout;
-    if (this.#scheduler.clock.now() < due) this.#timer.startAt(due);
-    else this.#onIdle();
+    if (this.#scheduler.clock.now() < due) {
+      this.#timer.startAt(due);
+    } else if (this.#input.isReadable) {
+      this.#hasLooked = false;
+      this.start(this.#timeout);
+    } else if (this.#input.reader === null && !this.#hasLooked) {
+      // With no reader it may still be in the kernel, so a last look is taken.
+      this.#hasLooked = true;
+      this.#input.look();
+      this.#timer.start(MOMENT);
+    } else {
+      this.#onSilence();
+    }
   }
 }

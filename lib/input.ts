@@ -84,6 +84,11 @@ export class Input {
     return this.#socket.isReadable;
   }
 
+  /** Has what is in the kernel fetched, for whoever asks `isReadable` a moment later. */
+  look(): void {
+    this.#socket.wantRead();
+  }
+
   /** Tells the reader, later, when there is something to take. */
   await(reader: Reader, intoOwnBuffer = false): void {
     this.reader = reader;
