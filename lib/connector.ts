@@ -1,19 +1,26 @@
-// Outgoing connections: an attempt that can be cancelled and has a deadline.
+// Outgoing connections: dialling that can be cancelled and has a deadline.
 
-import { TimeoutError } from '../scheduler/errors.ts';
+import type { LookupFunction } from 'node:net';
+import { inWords } from '../scheduler/errors.ts';
 import { kind } from '../scheduler/kind.ts';
 import { Leaf, type Operation } from '../scheduler/operation.ts';
 import { currentScheduler } from '../scheduler/run.ts';
 import { Timer } from '../scheduler/timers.ts';
 import { Address, type AddressLike } from './address.ts';
 import { Connection } from './connection.ts';
-import { checkCallback, checkDuration, guarded, ioError } from './io-error.ts';
-import { reactor } from './the-reactor.ts';
+import { dialError, dialTimeout } from './dial-error.ts';
+import { HappyEyeballs } from './happy-eyeballs.ts';
+import { checkCallback, checkDuration, guarded } from './io-error.ts';
 
 /** How to dial; all are optional. */
 export interface DialOptions {
-  /** Milliseconds after which the attempt fails with a `TimeoutError`; by default the system decides. */
+  /** Milliseconds after which dialling fails with a `TimeoutError`; by default the system decides. */
   readonly timeout?: number | undefined;
+  /**
+   * Resolves a name, as the option of `net.connect` does: called as `lookup(name, { all: true, … }, callback)`, it gives
+   * `[{ address, family }, …]` to its callback. `dns.lookup` by default. It is not asked about addresses and paths.
+   */
+  readonly lookup?: LookupFunction | undefined;
 }
 
 type OnResult = (conn: Connection | null, error: Error | null) => void;
@@ -37,20 +44,25 @@ export class Connector {
   /** Where it connects to. */
   readonly address: Address;
   readonly #timeout: number;
+  readonly #lookup: LookupFunction | undefined;
 
-  /** @throws TypeError if the address or the timeout is malformed */
+  /** @throws TypeError if the address or an option is malformed */
   constructor(address: AddressLike | Address, options: DialOptions = {}) {
     this.address = Address.parse(address);
-    const { timeout = Infinity } = options;
+    const { timeout = Infinity, lookup } = options;
     checkDuration(timeout, 'the timeout of dial');
+    if (lookup !== undefined && typeof lookup !== 'function') {
+      throw new TypeError(`the lookup of dial expects a function, got ${inWords(lookup)}`);
+    }
     this.#timeout = timeout;
+    this.#lookup = lookup;
   }
 
   /**
    * Connects; `onResult(connection, null)` or `onResult(null, error)` comes later, once. The connection
    * is not added to an event loop yet.
    *
-   * @returns a function that ends the attempt; after it nothing is called
+   * @returns a function that ends all attempts; after it nothing is called
    */
   connect(onResult: OnResult): () => void {
     checkCallback(onResult, 'connect');
@@ -59,46 +71,40 @@ export class Connector {
         conn.setAdded(false);
         guarded(onResult, conn, null);
       },
-      (cause) => guarded(onResult, null, this.explain(cause)),
+      (explain) => guarded(onResult, null, explain()),
     );
   }
 
-  /** @internal */
-  attempt(onConnect: (conn: Connection) => void, onError: (cause: Error | null) => void): () => void {
+  /** @internal `explain` makes the error, where it is called: on the stack of the one who waits. */
+  attempt(onConnect: (conn: Connection) => void, onFailure: (explain: () => Error) => void): () => void {
+    const { address } = this;
     const scheduler = currentScheduler();
-    const end = reactor.connect(this.address, {
+    const race = new HappyEyeballs(address, this.#lookup, scheduler.timers, {
       onConnect: (socket) => {
         timer?.stop();
         onConnect(new Connection(socket, true, scheduler));
       },
-      onConnectError: (error) => {
+      onFailure: () => {
         timer?.stop();
-        onError(error);
+        onFailure(() => dialError(address, race));
       },
     });
-    let timer: Timer | null = null;
-    const cancel = (): void => {
+    const timer =
+      this.#timeout < Infinity
+        ? new Timer(scheduler.timers, () => {
+            race.end();
+            onFailure(() => dialTimeout(address, this.#timeout, race));
+          })
+        : null;
+    timer?.start(this.#timeout);
+    return () => {
       timer?.stop();
-      end();
+      race.end();
     };
-    if (this.#timeout < Infinity) {
-      timer = new Timer(scheduler.timers, () => {
-        cancel();
-        onError(null);
-      });
-      timer.start(this.#timeout);
-    }
-    return cancel;
-  }
-
-  /** @internal The error for the user; null stands for the deadline. */
-  explain(cause: Error | null): Error {
-    if (cause !== null) return ioError(cause, `dialling ${this.address}`, this.address);
-    return new TimeoutError(`dialling ${this.address} took more than ${this.#timeout} ms`);
   }
 }
 
-/** Ends an attempt. */
+/** Ends all attempts. */
 type End = () => void;
 
 const DIAL = kind<Connection, Connector, End | null>({
@@ -106,7 +112,7 @@ const DIAL = kind<Connection, Connector, End | null>({
   arm(operation) {
     operation.item = operation.target.attempt(
       (conn) => operation.fire(conn),
-      (cause) => operation.fail(cause),
+      (explain) => operation.fail(explain),
     );
   },
   disarm(operation) {
@@ -116,15 +122,19 @@ const DIAL = kind<Connection, Connector, End | null>({
   enlist: () => false,
   // A connection that arrived and will not be taken must not stay open.
   discard: (_, conn) => conn.reset(),
-  raise: ({ target }, cause) => target.explain(cause as Error | null),
+  raise: (_, explain) => (explain as () => Error)(),
   describe: ({ target }) => `dialling ${target.address}`,
 });
 
 /**
- * Connects to an address. Cancelling ends the attempt.
+ * Connects to an address. Of the addresses that a name stands for, the first that answers is taken: they are tried
+ * in turn, IPv6 and IPv4 alternating, each 250 ms after the one before, or as soon as one has failed (Happy
+ * Eyeballs, RFC 8305). Cancelling ends all attempts; the connection that has come already is given.
  *
- * @throws TypeError if the address is malformed; TimeoutError after `timeout` ms; the system's error
- * (`ECONNREFUSED`, `ENOTFOUND`, …) with this coroutine's stack
+ * @throws TypeError if the address or an option is malformed; the system's error (`ECONNREFUSED`, `ENOTFOUND`, …)
+ * with this coroutine's stack; if several addresses were tried, an AggregateError whose message names each with its
+ * code, with their errors in `errors` and the `code` of the last; TimeoutError after `timeout` ms, which names each
+ * address with its code or `still connecting`, with the errors so far in `errors`
  *
  * @example
  * ```ts

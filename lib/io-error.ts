@@ -7,12 +7,18 @@ import type { Address } from './address.ts';
 
 /** An error that names who was spoken to, made where the coroutine waits, from what the system said. */
 export function ioError(cause: Error, action: string, address: Address): NodeJS.ErrnoException {
-  const { code, syscall, errno } = cause as NodeJS.ErrnoException;
+  const { code, syscall } = cause as NodeJS.ErrnoException;
   // A socket has one error: the write that meets that of a read must not say "read ECONNRESET".
   const isTransfer = syscall === 'read' || syscall === 'write';
   const error = new Error(`${action}: ${isTransfer && code ? code : cause.message}`, { cause });
+  return detailed(atLeaf(error), cause, address);
+}
+
+/** Says of an error what Node says of one of the system: what that was, if there was one, and the address. */
+export function detailed<E extends Error>(error: E, cause: Error | null, address: Address): E {
+  const { code, syscall, errno } = (cause ?? {}) as NodeJS.ErrnoException;
   return Object.assign(
-    atLeaf(error),
+    error,
     code === undefined ? {} : { code },
     errno === undefined ? {} : { errno },
     syscall === undefined ? {} : { syscall },

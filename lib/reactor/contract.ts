@@ -30,6 +30,8 @@
 //     It counts as open until that stream is closed.
 // R13 `adopt` makes a socket of a stream of Node's, under the same rules. A stream that is destroyed before its
 //     end fails with `ERR_STREAM_PREMATURE_CLOSE`.
+// R14 `connect` goes to one address or one path. Which addresses a name stands for, and in which order they are tried,
+//     is decided above; a listener binds the first that its name stands for.
 
 import type net from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -153,7 +155,7 @@ export interface Reactor {
   /** Connections whose descriptor is open, accepted and dialled. */
   readonly open: number;
   listen(endpoint: Endpoint, options: ListenOptions, owner: ListenerOwner): Listener;
-  /** Gives a function that ends the attempt; after it nothing is called back. */
+  /** To an IP address or a path (R14). Gives a function that ends the attempt; after it nothing is called back. */
   connect(endpoint: Endpoint, owner: ConnectOwner): () => void;
   /** A socket over a stream that gives bytes, not text, and that nobody else reads or writes. */
   adopt(stream: Duplex, carrier: Carrier): Socket;

@@ -1,11 +1,9 @@
-// An attempt to connect, on the epoll reactor: to each of the addresses that a name stands for, one after the
-// other, until one answers.
+// An attempt to connect, on the epoll reactor: to one address. How it ends is told later, also if it has failed at once.
 
 import type { ConnectOwner, Endpoint } from './contract.ts';
 import { EpollSocket } from './epoll-socket.ts';
 import type { EpollReactor } from './epoll.ts';
 import { SAYS_CONNECTED } from './native.ts';
-import { resolve } from './resolve.ts';
 import { systemError } from './system-error.ts';
 
 export class EpollAttempt {
@@ -14,12 +12,8 @@ export class EpollAttempt {
   generation = -1;
   readonly #reactor: EpollReactor;
   readonly #owner: ConnectOwner;
-  /** Still to be tried. */
-  #addresses: Endpoint[] = [];
-  /** Being tried. */
-  #to: Endpoint;
-  #error: Error | null = null;
-  /** How the attempt at this address has ended: an errno, or 0. */
+  readonly #to: Endpoint;
+  /** How it has ended: an errno, or 0. */
   #result = 0;
   #isOver = false;
 
@@ -28,12 +22,17 @@ export class EpollAttempt {
     this.#owner = owner;
     this.#to = to;
     reactor.addHold();
-    resolve(to, (error, found) => {
-      if (this.#isOver) return;
-      this.#addresses = found;
-      this.#error = error;
-      this.#tryNext();
-    });
+    const { native, sockets } = reactor;
+    const slot = to.path === '' ? native.connect(to.host, to.port) : native.connect(to.path, -1);
+    if (slot < 0) {
+      this.#result = -slot;
+      queueMicrotask(() => this.tell());
+      return;
+    }
+    this.slot = slot;
+    this.generation = reactor.generation;
+    sockets[slot] = this;
+    if (to.path === '') reactor.setDefaults(slot, this.generation);
   }
 
   /** Ends it; after this nobody is told. */
@@ -49,40 +48,19 @@ export class EpollAttempt {
 
   tell(): void {
     if (this.#isOver) return;
+    this.#finish();
+    const to = this.#to;
     if (this.#result !== 0) {
-      this.#error = systemError(this.#result, 'connect', this.#to);
       this.#closeSlot();
-      this.#tryNext();
+      this.#owner.onConnectError(systemError(this.#result, 'connect', to));
       return;
     }
-    this.#finish();
-    const { host, port, path } = this.#to;
     const { slot, generation } = this;
-    const local = path === '' ? null : this.#to;
+    const { host, port, path } = to;
+    const local = path === '' ? null : to;
     const remote = { host, port, path };
     const place = { listener: null, slot, generation, local, remote, remotePort: port };
     this.#owner.onConnect(new EpollSocket(this.#reactor, place));
-  }
-
-  #tryNext(): void {
-    const to = this.#addresses.shift();
-    if (to === undefined) {
-      this.#finish();
-      this.#owner.onConnectError(this.#error!);
-      return;
-    }
-    this.#to = to;
-    const { native, sockets } = this.#reactor;
-    const slot = to.path === '' ? native.connect(to.host, to.port) : native.connect(to.path, -1);
-    if (slot < 0) {
-      this.#error = systemError(-slot, 'connect', to);
-      this.#tryNext();
-      return;
-    }
-    this.slot = slot;
-    this.generation = this.#reactor.generation;
-    sockets[slot] = this;
-    if (to.path === '') this.#reactor.setDefaults(slot, this.generation);
   }
 
   #finish(): void {

@@ -1,20 +1,56 @@
-// What a host stands for.
+// What a host stands for: the one place where names become addresses. Invariants: the answer comes later, and once,
+// whatever the resolver does; it is at least one address, or an error.
 
-import { lookup } from 'node:dns';
-import { isIP } from 'node:net';
+import dns from 'node:dns';
+import { isIP, type LookupFunction } from 'node:net';
+import { inspect } from 'node:util';
 import type { Endpoint } from './contract.ts';
 
-/** The addresses that a host stands for, later: it may be a name. There is at least one, or an error. */
-export function resolve(to: Endpoint, onResolved: (error: Error | null, found: Endpoint[]) => void): void {
-  if (to.path !== '' || isIP(to.host) !== 0) {
-    queueMicrotask(() => onResolved(null, [to]));
+type OnResolved = (error: Error | null, found: Endpoint[]) => void;
+
+/** The addresses that a host stands for, as the resolver has ordered them; it may be a name, an address or a path. */
+export function resolve(to: Endpoint, onResolved: OnResolved, lookup: LookupFunction = dns.lookup): void {
+  let isAnswered = false;
+  const answer: OnResolved = (error, found) => {
+    if (isAnswered) return;
+    isAnswered = true;
+    queueMicrotask(() => onResolved(error, found));
+  };
+  if (to.path !== '' || isAddress(to.host)) {
+    answer(null, [to]);
     return;
   }
-  lookup(to.host, { all: true }, (error, found) => {
-    const addresses = error === null ? found : [];
-    onResolved(
-      error,
-      addresses.map(({ address }) => ({ host: address, port: to.port, path: '' })),
-    );
-  });
+  try {
+    // The family is left to the system: it knows which it has an address of.
+    lookup(to.host, { all: true, verbatim: true }, (error: unknown, found: unknown) => {
+      if (error !== null && error !== undefined) answer(asError(error), []);
+      else answer(...checked(to, found));
+    });
+  } catch (error) {
+    answer(asError(error), []);
+  }
+}
+
+/** The addresses in a resolver's answer, which may be anything: it may be a user's. */
+function checked({ host, port }: Endpoint, found: unknown): [error: Error | null, found: Endpoint[]] {
+  if (!Array.isArray(found) || !found.every(isEntry)) {
+    const got = inspect(found, { depth: 1, maxArrayLength: 3, breakLength: Infinity });
+    return [new TypeError(`expected lookup to give [{ address, family }, …] for ${host}, got ${got}`), []];
+  }
+  if (found.length > 0) return [null, found.map(({ address }) => ({ host: address, port, path: '' }))];
+  const error = new Error(`getaddrinfo ENOTFOUND ${host}`);
+  return [Object.assign(error, { code: 'ENOTFOUND', syscall: 'getaddrinfo', hostname: host }), []];
+}
+
+function isEntry(entry: unknown): entry is { address: string } {
+  const { address } = (entry ?? {}) as { address?: unknown };
+  return typeof address === 'string' && isAddress(address);
+}
+
+function isAddress(host: string): boolean {
+  return isIP(host) !== 0;
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(`lookup failed with ${inspect(error)}`, { cause: error });
 }

@@ -490,6 +490,23 @@ export function contract(reactor: Reactor, { isEager }: Limits): void {
     await t.rejects(dialled(reactor, { host: '', port: 0, path: socketPath() }), { code: 'ENOENT' });
   });
 
+  t.test('R1 an attempt that fails at once is told of later', async (t) => {
+    for (const to of [
+      { host: '', port: 0, path: socketPath() },
+      { host: '255.255.255.255', port: 1, path: '' },
+    ]) {
+      let isInside = true;
+      const told = new Promise((resolve) => {
+        reactor.connect(to, {
+          onConnect: () => resolve('a connection'),
+          onConnectError: (error) => resolve(isInside ? 'an error inside of the call' : error),
+        });
+      });
+      isInside = false;
+      t.match(await told, { syscall: 'connect' });
+    }
+  });
+
   t.test('an attempt that was ended calls nobody back', async (t) => {
     const server = await listenPlain((socket) => socket.destroy());
     let calls = 0;

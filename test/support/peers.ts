@@ -1,5 +1,6 @@
 // Peers that speak plain node:net, so that what is tested is met by something that is not itself.
 
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
@@ -13,8 +14,8 @@ export function socketPath(): string {
 }
 
 /** A client that connects; its errors are no test's concern unless it looks for them. */
-export function startConnect(to: { port: number; path?: string }): net.Socket {
-  const target = to.path ? { path: to.path } : { port: to.port, host: '127.0.0.1' };
+export function startConnect(to: { port: number; host?: string; path?: string }): net.Socket {
+  const target = to.path ? { path: to.path } : { port: to.port, host: to.host ?? '127.0.0.1' };
   const socket = net.connect({ ...target, allowHalfOpen: true });
   socket.on('error', () => {});
   return socket;
@@ -36,6 +37,30 @@ export async function listenPlain(onSocket: (socket: net.Socket) => void): Promi
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return server;
+}
+
+/**
+ * Takes an address at which nobody answers: a listener that never accepts and whose queue is full. Linux drops what
+ * comes then, so an attempt neither connects nor fails.
+ */
+export async function takeSilently(host: string, port = 0): Promise<{ port: number; release(): void }> {
+  // A process that stands still; it ends by itself if the test does not come to that.
+  const program = `require('node:net').createServer().listen({ port: ${port}, host: '${host}', backlog: 1 }, function () {
+    require('node:fs').writeSync(1, String(this.address().port));
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20_000);
+  })`;
+  const silent = spawn(process.execPath, ['-e', program], { env: { ...process.env, NODE_OPTIONS: '' } });
+  const taken = Number(String((await once(silent.stdout, 'data'))[0]));
+  // A backlog of one has room for two.
+  const fillers = [1, 2].map(() => startConnect({ host, port: taken }));
+  await Promise.all(fillers.map((filler) => once(filler, 'connect')));
+  return {
+    port: taken,
+    release() {
+      for (const filler of fillers) filler.destroy();
+      silent.kill('SIGKILL');
+    },
+  };
 }
 
 export function portOf(server: net.Server): number {
