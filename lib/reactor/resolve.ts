@@ -6,6 +6,9 @@ import { isIP, type LookupFunction } from 'node:net';
 import { inspect } from 'node:util';
 import type { Endpoint } from './contract.ts';
 
+/** The longest IPv6 address and the longest name of an interface behind it, with a `%` between them. */
+const LONGEST = 45 + 1 + 15;
+
 type OnResolved = (error: Error | null, found: Endpoint[]) => void;
 
 /** The addresses that a host stands for, as the resolver has ordered them; it may be a name, an address or a path. */
@@ -47,8 +50,9 @@ function isEntry(entry: unknown): entry is { address: string } {
   return typeof address === 'string' && isAddress(address);
 }
 
+/** `isIP` takes interfaces of any length, and no system does. */
 function isAddress(host: string): boolean {
-  return isIP(host) !== 0;
+  return host.length <= LONGEST && isIP(host) !== 0;
 }
 
 function asError(error: unknown): Error {

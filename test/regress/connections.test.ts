@@ -6,6 +6,7 @@ import {
   Acceptor,
   type Co,
   type Connection,
+  dial,
   EventLoop,
   listen,
   pause,
@@ -468,3 +469,14 @@ t.test('what was written just before the process ends goes out', async (t) => {
     server.close();
   }
 });
+
+// `net.isIP` takes an interface of any length, and the addon no text of that length: it threw where nobody could catch it.
+
+t.test('an address with an endless interface is an error of dialling and of listening', (t) =>
+  run(function* () {
+    const address = { host: `fe80::1%${'a'.repeat(2_000)}`, port: 1 };
+    for (const body of [() => dial(address), () => listen(address)]) {
+      t.match((yield* failure(body)).message, `fe80::1%${'a'.repeat(2_000)}`);
+    }
+  }),
+);
