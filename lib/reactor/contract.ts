@@ -96,8 +96,9 @@ export interface SocketOwner {
 
 export interface Socket {
   owner: SocketOwner | null;
-  readonly localAddress: Endpoint;
-  readonly remoteAddress: Endpoint;
+  // A proxy in front may have said others than the system knows: these are set then.
+  localAddress: Endpoint;
+  remoteAddress: Endpoint;
   /** Bytes that were accepted by `write`. */
   readonly written: number;
   /** Bytes that the kernel has taken. */

@@ -42,7 +42,7 @@ export abstract class EpollSlot {
   declare protected state: number;
   declare private readonly listener: EpollListener | null;
   declare private local: Endpoint | null;
-  declare private readonly remote: Endpoint | number;
+  declare private remote: Endpoint | number;
   declare private readonly remotePort: number;
 
   constructor(reactor: EpollReactor, { listener, slot, generation, local, remote, remotePort }: Place) {
@@ -62,12 +62,18 @@ export abstract class EpollSlot {
     this.noteLocal();
     return this.local!;
   }
+  set localAddress(endpoint: Endpoint) {
+    this.local = endpoint;
+  }
 
   get remoteAddress(): Endpoint {
     const { remote, remotePort } = this;
     if (typeof remote !== 'number') return remote;
     const host = `${remote >>> 24}.${(remote >>> 16) & 255}.${(remote >>> 8) & 255}.${remote & 255}`;
     return { host, port: remotePort, path: '' };
+  }
+  set remoteAddress(endpoint: Endpoint) {
+    this.remote = endpoint;
   }
 
   setNoDelay(on: boolean): void {

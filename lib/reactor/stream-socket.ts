@@ -18,8 +18,8 @@ const NOTHING = Buffer.alloc(0);
 
 export class StreamSocket implements Socket {
   owner: SocketOwner | null = null;
-  readonly localAddress: Endpoint;
-  readonly remoteAddress: Endpoint;
+  localAddress: Endpoint;
+  remoteAddress: Endpoint;
   written = 0;
   sent = 0;
   writeError: Error | undefined;
