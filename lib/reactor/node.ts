@@ -15,6 +15,7 @@ import {
   type Socket,
 } from './contract.ts';
 import { SocketBudget } from './descriptors.ts';
+import { resolve } from './resolve.ts';
 import { StreamHost } from './stream-host.ts';
 import { StreamSocket } from './stream-socket.ts';
 
@@ -113,11 +114,17 @@ class NodeListener implements Listener {
       queueMicrotask(() => this.#onError(error));
       return;
     }
-    const where =
-      to.path === ''
-        ? { host: to.host, port: to.port, ipv6Only: options.ipv6Only ?? false, reusePort }
-        : { path: to.path };
-    this.#server.listen({ ...where, backlog: this.#backlog });
+    const backlog = this.#backlog;
+    resolve(to, (error, found) => {
+      if (this.#isClosed) return;
+      if (error !== null) {
+        this.#onError(error);
+        return;
+      }
+      const { host, port, path } = found[0]!;
+      const { ipv6Only = false } = options;
+      this.#server.listen(path === '' ? { host, port, ipv6Only, reusePort, backlog } : { path, backlog });
+    });
   }
 
   want(): void {

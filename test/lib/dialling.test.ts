@@ -119,7 +119,7 @@ t.test('one that is cancelled half-way leaves no descriptor', { skip }, async (t
   release();
 });
 
-t.test('names are resolved by the system unless told otherwise', (t) =>
+t.test('a name is resolved alike for listening and for dialling', (t) =>
   run(function* () {
     const acceptor = yield* listen('localhost:0');
     const conn = yield* dial({ host: 'localhost', port: acceptor.address.port });
