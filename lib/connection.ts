@@ -8,7 +8,7 @@ import type { Scheduler } from '../scheduler/scheduler.ts';
 import { suspend } from '../scheduler/suspend.ts';
 import { Address } from './address.ts';
 import { IdleTimer } from './idle.ts';
-import { checkCallback, checkDuration } from './io-error.ts';
+import { checkCallback, checkData, checkDuration } from './io-error.ts';
 import { Linger } from './linger.ts';
 import { Output } from './output.ts';
 import { ReadingHalf } from './reading-half.ts';
@@ -228,9 +228,4 @@ export class Connection extends ReadingHalf {
     const linger = this.#shutAndLinger(reason);
     if (isStuck) linger.reset(reason);
   }
-}
-
-function checkData(data: unknown): void {
-  if (typeof data === 'string' || data instanceof Uint8Array) return;
-  throw new TypeError(`expected a string or a Uint8Array to write, got ${inWords(data)}`);
 }

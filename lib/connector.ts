@@ -1,7 +1,6 @@
 // Outgoing connections: dialling that can be cancelled and has a deadline.
 
 import type { LookupFunction } from 'node:net';
-import { inWords } from '../scheduler/errors.ts';
 import { kind } from '../scheduler/kind.ts';
 import { Leaf, type Operation } from '../scheduler/operation.ts';
 import { currentScheduler } from '../scheduler/run.ts';
@@ -10,7 +9,7 @@ import { Address, type AddressLike } from './address.ts';
 import { Connection } from './connection.ts';
 import { dialError, dialTimeout } from './dial-error.ts';
 import { HappyEyeballs } from './happy-eyeballs.ts';
-import { checkCallback, checkDuration, guarded } from './io-error.ts';
+import { checkCallback, checkDuration, checkLookup, guarded } from './io-error.ts';
 
 /** How to dial; all are optional. */
 export interface DialOptions {
@@ -51,9 +50,7 @@ export class Connector {
     this.address = Address.parse(address);
     const { timeout = Infinity, lookup } = options;
     checkDuration(timeout, 'the timeout of dial');
-    if (lookup !== undefined && typeof lookup !== 'function') {
-      throw new TypeError(`the lookup of dial expects a function, got ${inWords(lookup)}`);
-    }
+    checkLookup(lookup, 'dial');
     this.#timeout = timeout;
     this.#lookup = lookup;
   }

@@ -3,8 +3,11 @@
 export * from '../scheduler/index.ts';
 export { Acceptor, type ListenOptions } from './acceptor.ts';
 export { Address, type AddressLike } from './address.ts';
+export { bindUdp, type UdpOptions } from './bind-udp.ts';
 export { Connection } from './connection.ts';
 export { Connector, dial, type DialOptions } from './connector.ts';
+export { UdpSocket } from './datagram.ts';
+export type { Datagram } from './datagram-queue.ts';
 export { ProtocolError } from './errors.ts';
 export { EventLoop } from './event.ts';
 export { listen } from './listen.ts';

@@ -47,6 +47,18 @@ export function checkCallback(callback: unknown, what: string): void {
     throw new TypeError(`${what} expects a callback, got ${inWords(callback)}`);
 }
 
+/** What is to be written or sent. */
+export function checkData(data: unknown): void {
+  if (typeof data === 'string' || data instanceof Uint8Array) return;
+  throw new TypeError(`expected a string or a Uint8Array to write, got ${inWords(data)}`);
+}
+
+/** A resolver given by the user; undefined stands for that of the system. */
+export function checkLookup(lookup: unknown, what: string): void {
+  if (lookup === undefined || typeof lookup === 'function') return;
+  throw new TypeError(`the lookup of ${what} expects a function, got ${inWords(lookup)}`);
+}
+
 /** A count given by the user; undefined stands for the default. */
 export function checkCount(count: unknown, what: string): void {
   if (count === undefined || count === Infinity || (Number.isInteger(count) && (count as number) >= 0))

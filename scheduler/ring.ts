@@ -19,6 +19,14 @@ export class Ring<T> {
     this.length++;
   }
 
+  /** Puts one in front of the first. */
+  unshift(item: T): void {
+    if (this.length === this.#items.length) this.#resize();
+    this.#head = (this.#head - 1) & (this.#items.length - 1);
+    this.#items[this.#head] = item;
+    this.length++;
+  }
+
   /** Takes the first; only when there is one. */
   shift(): T {
     const item = this.#items[this.#head] as T;

@@ -353,10 +353,8 @@ t.test('dialling can be cancelled at every point', async (t) => {
     let remove = (): void => {};
     const result = await everyPoint(() => {
       remove();
-      const scheduler = currentScheduler();
-      network = new MadeUpNetwork(scheduler, hosts);
+      network = new MadeUpNetwork(currentScheduler(), hosts);
       remove = install(network.connect);
-      const { live } = scheduler.timers;
       const lookup: LookupFunction = (_, __, callback) =>
         callback(null, ['::1', '::2', '1.1.1.1'].map(entry));
       const victim = function* (): Co<string> {
@@ -367,10 +365,7 @@ t.test('dialling can be cancelled at every point', async (t) => {
       };
       return {
         victims: [victim, victim],
-        verify: () => {
-          if (network.open > 0) return `${network.open} are open`;
-          return scheduler.timers.live > live + 1 ? `${scheduler.timers.live} timers are left` : undefined;
-        },
+        verify: () => (network.open > 0 ? `${network.open} are open` : undefined),
       };
     });
     remove();
