@@ -255,9 +255,20 @@ export class StreamSocket implements Socket {
     this.#host.endBatch();
   };
 
+  /**
+   * libuv takes a reset for an end if bytes have come just before it. The kernel tells whoever writes, even
+   * nothing; what is in flight has failed by the end of this event. After our own end nobody can tell.
+   */
   readonly #onEnd = (): void => {
-    this.#hasEnded = true;
-    this.#tellReader();
+    const tell = (error?: Error | null): void => {
+      if (error || this.#readError !== undefined) return;
+      this.#hasEnded = true;
+      this.#tellReader();
+    };
+    const isTcp = this.#stream === this.#carrier && this.#carrier.localFamily !== undefined;
+    if (!isTcp || this.#isShut) tell();
+    else if (this.#inFlight > 0) setImmediate(tell);
+    else this.#stream.write(NOTHING, tell);
   };
 
   /** Node destroys a stream on its first error: what was read before it can still be taken. */

@@ -480,3 +480,52 @@ t.test('an address with an endless interface is an error of dialling and of list
     }
   }),
 );
+
+// On the portable reactor: libuv takes a reset for the end of the stream, if bytes have come before it. What was cut off
+// looked whole.
+
+t.test('a reset behind bytes that were not read yet is an error, and no end', (t) =>
+  run(() =>
+    withPair(function* ({ conn, peer }) {
+      for (let count = 0; count < 100; count++) peer.write(Buffer.alloc(100_000));
+      yield* sleep(20);
+      peer.resetAndDestroy();
+      yield* sleep(20);
+      let received = 0;
+      const error = yield* failure(function* () {
+        for (let data; (data = yield* conn.read()) !== null;) received += data.byteLength;
+      });
+      t.equal(error.code, 'ECONNRESET');
+      t.ok(received > 0, 'after the bytes before it');
+      t.equal((yield* failure(() => conn.read())).code, 'ECONNRESET', 'and it stays one');
+      t.match((yield* failure(() => conn.write('x'))).code, /ECONNRESET|EPIPE/);
+    }),
+  ),
+);
+
+// An end is told apart from a reset with the help of the writing side, which may be busy or over.
+
+t.test('the end of the stream is told although nothing that is written gets through', (t) =>
+  run(() =>
+    withPair(function* ({ conn, peer }) {
+      peer.pause();
+      conn.send(Buffer.alloc(20_000_000));
+      peer.end('bye');
+      t.equal(String(yield* conn.read()), 'bye');
+      t.equal(yield* conn.read(), null);
+      t.equal(yield* conn.read(), null);
+    }),
+  ),
+);
+
+t.test('the end of the stream is told after one has ended', (t) =>
+  run(() =>
+    withPair(function* ({ conn, peer }) {
+      yield* conn.end();
+      peer.resume();
+      peer.end('bye');
+      t.equal(String(yield* conn.read()), 'bye');
+      t.equal(yield* conn.read(), null);
+    }),
+  ),
+);
