@@ -1,12 +1,15 @@
 // The reading side of a connection. One reader at a time, be it an operation or a `recv`: it claims the
 // connection, is told when there is something, and takes it from the connection (N2); so bytes that
-// arrived for a reader that was cancelled are there for the next one.
+// arrived for a reader that was cancelled are there for the next one. Those of a frame that is not complete are
+// held here, before what the socket has; a connection that was never asked for a frame holds nothing.
 
 import { BusyError } from '../scheduler/errors.ts';
 import { kind } from '../scheduler/kind.ts';
 import { atLeaf } from '../scheduler/at-leaf.ts';
 import { IDLE, Leaf, NEW } from '../scheduler/operation.ts';
 import { Address } from './address.ts';
+import type { Framing } from './framing.ts';
+import { Held } from './held.ts';
 import type { IdleTimer } from './idle.ts';
 import { checkCallback, guarded, ioError } from './io-error.ts';
 import type { Socket } from './reactor/contract.ts';
@@ -17,6 +20,9 @@ export interface Reader {
   notify(): void;
 }
 
+/** Chunks that one look at the socket takes for a frame; then others have their turn. */
+const CHUNKS = 4;
+
 export class Input {
   /** Whoever waits, until it has taken what came. */
   reader: Reader | null = null;
@@ -24,6 +30,8 @@ export class Input {
   /** Hears of each byte; null while there is no idle timeout. */
   idle: IdleTimer | null = null;
   readonly #socket: Socket;
+  /** What came and was not taken, or was put back; null until there is such a thing. */
+  #held: Held | null = null;
   /** Whether input is delivered: false after `EventLoop.del`. */
   #isAdded: boolean;
   /** Makes the error of whoever reads after the connection was closed. */
@@ -52,12 +60,8 @@ export class Input {
    */
   takeFor(reader: Reader): Buffer | null | undefined {
     if (!this.#mayTake(reader)) return undefined;
-    let data: Buffer | null | undefined;
-    try {
-      data = this.#socket.read();
-    } catch (error) {
-      throw this.#failed(reader, error);
-    }
+    const data =
+      this.#held !== null && this.#held.size > 0 ? this.#held.take(this.#held.size) : this.#read(reader);
     if (data !== undefined) this.#took(reader, data === null ? 0 : data.byteLength);
     return data;
   }
@@ -71,7 +75,7 @@ export class Input {
     }
     let size: number | undefined;
     try {
-      size = this.#socket.readInto(buffer);
+      size = this.#hasHeld() ? this.#held!.takeInto(buffer) : this.#socket.readInto(buffer);
     } catch (error) {
       throw this.#failed(reader, error);
     }
@@ -79,9 +83,49 @@ export class Input {
     return size;
   }
 
-  /** Whether something waits to be taken. */
+  /** The same for a frame: undefined while it is not complete. */
+  takeFrame<T>(reader: Reader, framing: Framing<T>): T | undefined {
+    if (!this.#mayTake(reader)) return undefined;
+    const held = (this.#held ??= new Held());
+    try {
+      for (let left = CHUNKS; ; left--) {
+        const { size } = held;
+        const frame = framing.take(held);
+        if (frame !== undefined) {
+          this.#took(reader, size - held.size);
+          return frame;
+        }
+        const chunk = left > 0 ? this.#read(reader) : undefined;
+        if (chunk === undefined) break;
+        if (chunk === null) {
+          const last = framing.end(held);
+          this.#leave(reader);
+          return last;
+        }
+        held.append(chunk);
+        this.idle?.touch();
+      }
+    } catch (error) {
+      this.#leave(reader);
+      throw error;
+    }
+    held.settle();
+    return undefined;
+  }
+
+  /** Puts a copy of bytes before those that were not read. */
+  unread(bytes: Uint8Array): void {
+    if (this.#closed !== null) throw atLeaf(this.#closed());
+    (this.#held ??= new Held()).prepend(bytes);
+    this.bytesRead -= bytes.byteLength;
+    if (this.reader === null) return;
+    this.#socket.unwantRead();
+    this.await(this.reader);
+  }
+
+  /** Whether something waits to be taken. What is held for one who waits for more is no such thing. */
   get isReadable(): boolean {
-    return this.#socket.isReadable;
+    return (this.reader === null && this.#hasHeld()) || this.#socket.isReadable;
   }
 
   /** Has what is in the kernel fetched, for whoever asks `isReadable` a moment later. */
@@ -91,10 +135,19 @@ export class Input {
 
   /** Tells the reader, later, when there is something to take. */
   await(reader: Reader, intoOwnBuffer = false): void {
+    if (!this.#hasHeld()) {
+      this.awaitMore(reader, intoOwnBuffer);
+      return;
+    }
     this.reader = reader;
-    if (this.#closed === null && !this.#isAdded) return;
-    if (this.#closed === null) this.#socket.wantRead(intoOwnBuffer);
-    else queueMicrotask(() => this.reader === reader && reader.notify());
+    this.#tellLater(reader);
+  }
+
+  /** The same for one to whom what is held is not enough. */
+  awaitMore(reader: Reader, intoOwnBuffer = false): void {
+    this.reader = reader;
+    if (this.#closed !== null) this.#tellLater(reader);
+    else if (this.#isAdded) this.#socket.wantRead(intoOwnBuffer);
   }
 
   abandon(reader: Reader): void {
@@ -106,6 +159,7 @@ export class Input {
   /** The connection was closed: whoever waits is told so (N7). */
   close(reason: () => Error): void {
     this.#closed = reason;
+    this.#held = null;
     if (this.reader === null) return;
     this.#socket.unwantRead();
     this.await(this.reader);
@@ -119,6 +173,23 @@ export class Input {
     }
     if (this.reader !== null && this.reader !== reader) throw busy(this);
     return this.#isAdded;
+  }
+
+  #hasHeld(): boolean {
+    return this.#held !== null && this.#held.size > 0;
+  }
+
+  #tellLater(reader: Reader): void {
+    if (this.#closed === null && !this.#isAdded) return;
+    queueMicrotask(() => this.reader === reader && reader.notify());
+  }
+
+  #read(reader: Reader): Buffer | null | undefined {
+    try {
+      return this.#socket.read();
+    } catch (error) {
+      throw this.#failed(reader, error);
+    }
   }
 
   #took(reader: Reader, size: number): void {

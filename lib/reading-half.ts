@@ -1,11 +1,27 @@
-// The half of a connection that reads, in both faces: `read` and its kin for coroutines, `recv` for callbacks.
-// It stands apart from `Connection`, which adds writing, closing and what the socket is set to. What it reads
-// from, and who may read, is `Input`.
+// The half of a connection that reads, in both faces: `read`, `readLine` and their kin for coroutines, `recv` for
+// callbacks. It stands apart from `Connection`, which adds writing, closing and what the socket is set to. What it
+// reads from, and who may read, is `Input`.
 
 import { inWords } from '../scheduler/errors.ts';
 import { IDLE, NEW, type Operation } from '../scheduler/operation.ts';
+import {
+  checkFrameSize,
+  DEFAULT_LIMIT,
+  DelimiterFraming,
+  delimiterOf,
+  type FrameOptions,
+  type Framing,
+  limitOf,
+  LineFraming,
+  PeekFraming,
+  readFrame,
+  SizeFraming,
+} from './framing.ts';
 import { Input, type OnData, readFrom, readInto, type ReadOperation, Receipt } from './input.ts';
 import type { Socket } from './reactor/contract.ts';
+
+/** For those who name no limit. */
+const LINES = new LineFraming(DEFAULT_LIMIT);
 
 export abstract class ReadingHalf {
   /** @internal */
@@ -48,6 +64,86 @@ export abstract class ReadingHalf {
     return readInto(this.input, buffer);
   }
 
+  /**
+   * The next line as text (UTF-8; what is none becomes U+FFFD), without the '\n' or '\r\n' that ends it; null at
+   * the end of the stream. `limit` counts the bytes of the line alone. Cancelling loses nothing: what has come of
+   * a line stays, for this or any other read. So it does after an error.
+   *
+   * @throws LimitError for a line longer than `limit` (65,536 bytes), again and again until something else reads it;
+   * UnexpectedEofError if the stream ends inside of one; TypeError if `limit` is no count; and as `read`
+   *
+   * @example
+   * ```ts
+   * import { dial, listen, run, spawn } from 'skein';
+   *
+   * await run(function* () {
+   *   const acceptor = yield* listen(0);
+   *   spawn(function* () {
+   *     const conn = yield* dial(acceptor.address);
+   *     yield* conn.write('one\r\ntwo\n');
+   *     conn.close();
+   *   });
+   *   const conn = yield* acceptor.accept();
+   *   for (let line; (line = yield* conn.readLine()) !== null; ) console.log(line); // one, two
+   *   conn.close();
+   *   acceptor.close();
+   * });
+   * ```
+   */
+  readLine(options?: FrameOptions): Operation<string | null> {
+    const limit = limitOf(options);
+    return this.readFrame<string | null>(limit === DEFAULT_LIMIT ? LINES : new LineFraming(limit));
+  }
+
+  /**
+   * The next bytes up to a delimiter, with it; null at the end of the stream. `limit` counts the bytes before it.
+   * Otherwise as `readLine`.
+   *
+   * @throws TypeError for a delimiter of no bytes, and as `readLine`
+   */
+  readUntil(delimiter: string | Uint8Array, options?: FrameOptions): Operation<Buffer | null> {
+    return this.readFrame(new DelimiterFraming(delimiterOf(delimiter), limitOf(options), false));
+  }
+
+  /**
+   * Just so many bytes. Memory grows as they come, not with `size`. Cancelling loses nothing.
+   *
+   * @throws UnexpectedEofError if the stream ends before: what has come stays; TypeError if `size` is no count;
+   * and as `read`
+   */
+  readExactly(size: number): Operation<Buffer> {
+    checkFrameSize(size, 'readExactly');
+    return this.readFrame(new SizeFraming(size));
+  }
+
+  /**
+   * A copy of the next bytes, which stay; waits until there are so many, or gives fewer at the end of the stream.
+   *
+   * @throws TypeError if `size` is no count; and as `read`
+   */
+  peek(size: number): Operation<Buffer> {
+    checkFrameSize(size, 'peek');
+    return this.readFrame(new PeekFraming(size));
+  }
+
+  /**
+   * Puts a copy of bytes before those that were not read yet, also if they never came from here; `bytesRead`
+   * goes down by their number.
+   *
+   * @throws TypeError if they are no Uint8Array; ClosedError after `close`, TimeoutError after `idleTimeout`
+   */
+  unread(bytes: Uint8Array): void {
+    if (!(bytes instanceof Uint8Array)) {
+      throw new TypeError(`unread expects a Uint8Array, got ${inWords(bytes)}`);
+    }
+    this.input.unread(bytes);
+  }
+
+  /** @internal */
+  readFrame<T>(framing: Framing<T>): Operation<T> {
+    return readFrame(this.input, framing);
+  }
+
   // Callback face.
 
   /**
@@ -63,7 +159,7 @@ export abstract class ReadingHalf {
     return () => receipt.cancel();
   }
 
-  /** Bytes that were read. */
+  /** Bytes that were read, less those that were put back. */
   get bytesRead(): number {
     return this.input.bytesRead;
   }

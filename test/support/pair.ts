@@ -7,7 +7,9 @@ import {
   type Body,
   type Co,
   type Connection,
+  type Coroutine,
   listen,
+  pause,
   wait,
 } from '../../lib/index.ts';
 import { connect } from './peers.ts';
@@ -35,6 +37,11 @@ export function* withPair<T>(body: (pair: Pair) => Co<T>, address?: AddressLike)
     made.acceptor.close();
     made.peer.destroy();
   }
+}
+
+/** Until a coroutine that was spawned waits, or has ended: its turn may be over before. */
+export function* parked(coroutine: Coroutine<unknown>): Co<void> {
+  while (coroutine.state === 'ready') yield* pause();
 }
 
 /** The error that a body throws. */
