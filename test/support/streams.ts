@@ -4,7 +4,17 @@
 import { createCipheriv } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import type { Test } from 'tap';
-import { type Co, type Connection, dump, pause, run, sleep, timeout, TimeoutError } from '../../lib/index.ts';
+import {
+  type Co,
+  type Connection,
+  dump,
+  type Operation,
+  pause,
+  run,
+  sleep,
+  timeout,
+  TimeoutError,
+} from '../../lib/index.ts';
 import { reactor } from '../../lib/the-reactor.ts';
 import { Random } from '../../scheduler/random.ts';
 import { currentScheduler } from '../../scheduler/run.ts';
@@ -60,14 +70,25 @@ function descriptors(): number {
   return reactor.open + (existsSync('/proc/self/fd') ? openDescriptors() : 0);
 }
 
-/** What `read` gives; undefined if the deadline came first. */
-export function* readWithin(ms: number, conn: Connection): Co<Buffer | null | undefined> {
+/** What a read gives; undefined if the deadline came first. */
+export function* readWithin(
+  ms: number,
+  conn: Connection,
+  read: (conn: Connection) => Co<Buffer | null> | Operation<Buffer | null> = () => conn.read(),
+): Co<Buffer | null | undefined> {
   try {
-    return yield* timeout(ms, () => conn.read());
+    return yield* timeout(ms, () => read(conn));
   } catch (error) {
     if (error instanceof TimeoutError) return undefined;
     throw error;
   }
+}
+
+/** As `read`, by way of a buffer of one's own. */
+export function* readCopy(conn: Connection): Co<Buffer | null> {
+  const buffer = Buffer.alloc(20_000);
+  const size = yield* conn.readInto(buffer);
+  return size === 0 ? null : buffer.subarray(0, size);
 }
 
 /** The bytes that were handed over, and whether the deadline cut the write off. */
