@@ -79,6 +79,7 @@ export class HappyEyeballs {
   /** Section 5: attempts begin one after the other, and go on side by side. */
   #beginNext(): void {
     const attempt = this.attempts[this.#begun];
+    // All are under way: one of them has failed, or a timer was left.
     if (attempt === undefined) return;
     this.#begun++;
     attempt.state = 'connecting';
@@ -97,7 +98,6 @@ export class HappyEyeballs {
       },
     });
     if (this.#begun < this.attempts.length) this.#timer.start(ATTEMPT_DELAY);
-    else this.#timer.stop();
   }
 
   #fail(): void {

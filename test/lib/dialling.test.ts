@@ -91,7 +91,7 @@ t.test('when none is alive, every attempt is listed', { skip }, async (t) => {
 t.test('one that is cancelled half-way leaves no descriptor', { skip }, async (t) => {
   const { port, peers, release } = await silentBeside('127.0.0.1');
   await run(function* () {
-    const lookup = giving('127.0.0.2', '127.0.0.2', '127.0.0.1');
+    const lookup = giving('127.0.0.2', '127.0.0.2', '127.0.0.2', '127.0.0.1');
     for (const end of ['cancel', 'timeout'] as const) {
       const before = openDescriptors();
       const dialling = spawn(function* (): Co<void> {
@@ -100,15 +100,15 @@ t.test('one that is cancelled half-way leaves no descriptor', { skip }, async (t
         );
         t.equal(error.code, end === 'timeout' ? 'ERR_TIMEOUT' : 'ABORT_ERR');
         if (end === 'cancel') throw error;
-        t.match(
-          error.message,
-          `: 127.0.0.2:${port} still connecting; 127.0.0.2:${port} still connecting; 127`,
-        );
+        t.match(error.message, `: 127.0.0.2:${port} still connecting; 127.0.0.2:${port} `);
       });
-      // As the kernel sees it, with two attempts under way.
-      yield* wait(until(() => openDescriptors() === before + 2, 'two attempts'));
-      if (end === 'cancel') dialling.cancel();
-      else yield* dialling.join();
+      if (end === 'cancel') {
+        // As the kernel sees it.
+        yield* wait(until(() => openDescriptors() >= before + 2, 'two attempts'));
+        dialling.cancel();
+      } else {
+        yield* dialling.join();
+      }
       yield* wait(until(() => openDescriptors() === before, 'the descriptors'));
       yield* sleep(300);
       t.equal(openDescriptors(), before, 'nothing is tried later');
