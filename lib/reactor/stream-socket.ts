@@ -1,7 +1,8 @@
 // A connection over a stream of Node's: a `net.Socket`, one with TLS upon it, or any other Duplex. Reading: one
 // permanent 'data' listener, paused only when a chunk comes unasked, since pausing per read costs more than the
 // read. Writing: what a turn writes is joined into one `stream.write`, and at most one waits inside Node, so that
-// `sent` follows the kernel.
+// `sent` follows the kernel. A stream may do anything inside of a call of ours, such as give data or throw: its
+// owner hears of it after the call (R1).
 //
 //   write ──► #output ── gather, at most 64 KiB ──► stream.write ── taken at once? ── yes ─► sent
 //                                                       │ no                             ▲
@@ -11,6 +12,7 @@ import type net from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Carrier, Endpoint, Socket, SocketOwner } from './contract.ts';
 import { Pending } from './pending.ts';
+import { Received } from './received.ts';
 import type { StreamHost } from './stream-host.ts';
 import { prematureClose } from './system-error.ts';
 
@@ -27,12 +29,7 @@ export class StreamSocket implements Socket {
   readonly #stream: Duplex;
   /** What carries the stream, or is it; null for a stream that knows nothing of networks. */
   readonly #carrier: net.Socket | null;
-  /** What came and was not taken. */
-  #chunk: Buffer | null = null;
-  /** The chunks behind it, of which there are rarely any. */
-  readonly #more: Buffer[] = [];
-  #readError: Error | undefined;
-  #hasEnded = false;
+  readonly #received = new Received();
   #wantsRead = false;
   /** Written and not yet in flight. */
   readonly #output = new Pending();
@@ -45,6 +42,8 @@ export class StreamSocket implements Socket {
   #isEnding = false;
   /** `end` has reached Node. */
   #isShut = false;
+  /** The stream is being called, and may answer on the spot. */
+  #isCalling = false;
   #isReset = false;
 
   constructor(host: StreamHost, stream: Duplex, { socket, localAddress, remoteAddress }: Carrier) {
@@ -54,38 +53,26 @@ export class StreamSocket implements Socket {
     this.localAddress = localAddress;
     this.remoteAddress = remoteAddress;
     socket?.unref();
+    // Else the listener would have it read at once.
+    stream.pause();
     stream.on('data', this.#onData);
     stream.on('end', this.#onEnd);
     stream.on('error', this.#onError);
-    // A plain socket ends, or fails, before it closes; other streams may just be destroyed.
-    if (stream !== socket) stream.on('close', this.#onClose);
+    // Whoever else has the stream may just destroy it.
+    stream.on('close', this.#onClose);
+    if (stream !== socket) stream.on('finish', this.#onFinish);
   }
 
   get isReadable(): boolean {
-    return this.#chunk !== null || this.#hasEnded || this.#readError !== undefined;
+    return this.#received.isReadable;
   }
 
   read(): Buffer | null | undefined {
-    const chunk = this.#chunk;
-    if (chunk !== null) {
-      this.#chunk = this.#more.shift() ?? null;
-      return chunk;
-    }
-    if (this.#readError !== undefined) throw this.#readError;
-    return this.#hasEnded ? null : undefined;
+    return this.#received.take();
   }
 
   readInto(buffer: Uint8Array): number | undefined {
-    const chunk = this.#chunk;
-    if (chunk !== null && chunk.byteLength > buffer.byteLength) {
-      buffer.set(chunk.subarray(0, buffer.byteLength));
-      this.#chunk = chunk.subarray(buffer.byteLength);
-      return buffer.byteLength;
-    }
-    const data = this.read();
-    if (!data) return data === null ? 0 : undefined;
-    buffer.set(data);
-    return data.byteLength;
+    return this.#received.takeInto(buffer);
   }
 
   wantRead(): void {
@@ -155,33 +142,30 @@ export class StreamSocket implements Socket {
     this.owner = null;
     this.unwantRead();
     this.#dropOutput();
-    this.#chunk = null;
-    this.#more.length = 0;
+    this.#received.clear();
     // Node has RST for TCP alone, and after a shutdown libuv refuses it (EINVAL) and Node then leaks the
     // handle; closing with unread input sends it then as well.
-    if (this.#carrier !== null && this.localAddress.path === '' && !this.#isShut)
-      this.#carrier.resetAndDestroy();
+    if (isTcp(this.#carrier) && !this.#isShut) this.#carrier.resetAndDestroy();
     this.#stream.destroy();
   }
 
   detach(): Duplex {
     const stream = this.#stream;
-    const chunks = this.#chunk === null ? [] : [this.#chunk, ...this.#more];
+    const unread = this.#received.clear();
     stream.pause();
     stream.off('data', this.#onData);
     stream.off('end', this.#onEnd);
     stream.off('error', this.#onError);
     stream.off('close', this.#onClose);
+    stream.off('finish', this.#onFinish);
     this.flush();
     for (let piece; (piece = this.#output.take()) !== undefined;) stream.write(piece);
     this.#isReset = true;
     this.owner = null;
-    this.#chunk = null;
-    this.#more.length = 0;
     this.unwantRead();
     this.#dropOutput();
-    if (this.#hasEnded && this.#isShut) stream.destroy();
-    else if (chunks.length > 0) stream.unshift(Buffer.concat(chunks));
+    if (this.#received.hasEnded && this.#isShut) stream.destroy();
+    else if (unread !== null) stream.unshift(unread);
     this.#carrier?.ref();
     return stream;
   }
@@ -200,18 +184,37 @@ export class StreamSocket implements Socket {
     if (this.#inFlight > 0 || this.#isReset) return;
     const stream = this.#stream;
     for (let piece; (piece = this.#nextPiece()) !== undefined;) {
+      const size = piece.byteLength;
+      this.#inFlight = size;
+      if (stream !== this.#carrier) {
+        this.#call(() => stream.write(piece, this.#onWritten));
+        return;
+      }
       stream.write(piece);
       if (stream.writableLength > 0 || stream.errored !== null || stream.destroyed) {
-        this.#inFlight = piece.byteLength;
         // Only now a callback, by way of an empty write: it costs a tick, and most writes are taken at once.
+        // Other streams may show an empty write to somebody.
         if (stream.errored === null && !stream.destroyed) stream.write(NOTHING, this.#onWritten);
         return;
       }
-      this.#taken(piece.byteLength);
+      this.#inFlight = 0;
+      this.#taken(size);
     }
     if (!this.#isEnding || this.#isShut || stream.destroyed) return;
     this.#isShut = true;
-    stream.end();
+    this.#call(() => stream.end());
+  }
+
+  /** Calls the stream. What it throws is its error, and what it does meanwhile is told later (R1). */
+  #call(method: () => void): void {
+    this.#isCalling = true;
+    try {
+      method();
+    } catch (error) {
+      this.#stream.destroy(error as Error);
+    } finally {
+      this.#isCalling = false;
+    }
   }
 
   #nextPiece(): Uint8Array | undefined {
@@ -245,9 +248,10 @@ export class StreamSocket implements Socket {
   }
 
   readonly #onData = (chunk: Buffer): void => {
-    this.#keepChunk(chunk);
-    if (!this.#wantsRead) {
+    this.#received.add(chunk);
+    if (!this.#wantsRead || this.#isCalling) {
       this.#stream.pause();
+      if (this.#isCalling) queueMicrotask(() => this.#tellReader());
       return;
     }
     this.#host.beginBatch();
@@ -260,30 +264,42 @@ export class StreamSocket implements Socket {
    * nothing; what is in flight has failed by the end of this event. After our own end nobody can tell.
    */
   readonly #onEnd = (): void => {
-    const tell = (error?: Error | null): void => {
-      if (error || this.#readError !== undefined) return;
-      this.#hasEnded = true;
-      this.#tellReader();
-    };
-    const isTcp = this.#stream === this.#carrier && this.#carrier.localFamily !== undefined;
-    if (!isTcp || this.#isShut) tell();
-    else if (this.#inFlight > 0) setImmediate(tell);
-    else this.#stream.write(NOTHING, tell);
+    const mayAsk = this.#stream === this.#carrier && isTcp(this.#carrier) && !this.#isShut;
+    if (!mayAsk) this.#tellEnd();
+    else if (this.#inFlight > 0) setImmediate(this.#tellEnd);
+    else this.#stream.write(NOTHING, this.#tellEnd);
+  };
+
+  readonly #tellEnd = (error?: Error | null): void => {
+    if (error || this.#received.error !== undefined) return;
+    this.#received.hasEnded = true;
+    this.#tellReader();
+    if (this.#stream !== this.#carrier) this.#onFinish();
+  };
+
+  /** Both directions have ended, and a stream without `autoDestroy` would stay. */
+  readonly #onFinish = (): void => {
+    if (this.#received.hasEnded && this.#isShut && this.#stream.writableFinished) this.#stream.destroy();
   };
 
   /** Node destroys a stream on its first error: what was read before it can still be taken. */
   readonly #onError = (error: Error): void => {
     if (this.#isReset) return;
-    // What is still in Node's own buffer came before the error.
-    for (let rest; (rest = this.#stream.read() as Buffer | null) !== null;) this.#keepChunk(rest);
-    this.#readError ??= error;
+    if (this.#isCalling) {
+      queueMicrotask(() => this.#onError(error));
+      return;
+    }
+    // What is still in Node's own buffer came before the error; `read` gives it, and may emit it as well.
+    this.#stream.off('data', this.#onData);
+    for (let rest; (rest = this.#stream.read() as Buffer | null) !== null;) this.#received.add(rest);
+    if (!this.#received.hasEnded) this.#received.error ??= error;
     this.#failWriting(error);
     this.#tellReader();
   };
 
   readonly #onClose = (): void => {
-    if (this.#hasEnded && this.#isShut && this.written === this.sent) return;
-    if (this.#hasEnded) this.#failWriting(prematureClose());
+    if (this.#received.hasEnded && this.#isShut && this.written === this.sent) return;
+    if (this.#received.hasEnded) this.#failWriting(prematureClose());
     else this.#onError(prematureClose());
   };
 
@@ -294,11 +310,6 @@ export class StreamSocket implements Socket {
     this.owner?.onSent();
   }
 
-  #keepChunk(chunk: Buffer): void {
-    if (this.#chunk === null) this.#chunk = chunk;
-    else this.#more.push(chunk);
-  }
-
   #dropOutput(): void {
     this.#output.clear();
     if (this.written > this.sent) this.#host.holds.remove();
@@ -306,8 +317,12 @@ export class StreamSocket implements Socket {
   }
 
   #tellReader(): void {
-    if (!this.#wantsRead) return;
+    if (!this.#wantsRead || !this.isReadable) return;
     this.unwantRead();
     this.owner?.onReadable();
   }
+}
+
+function isTcp(carrier: net.Socket | null): carrier is net.Socket {
+  return carrier !== null && carrier.localFamily !== undefined;
 }

@@ -1,5 +1,10 @@
 import { EpollReactor } from '../../lib/reactor/epoll.ts';
 import { withAddon } from '../support/bare.ts';
+import { oddStreams } from './odd-streams.ts';
 import { contract } from './reactor.ts';
 
-withAddon((addon) => contract(new EpollReactor(addon), { isEager: false }));
+withAddon((addon) => {
+  const reactor = new EpollReactor(addon);
+  contract(reactor, { isEager: false });
+  oddStreams(reactor);
+});
