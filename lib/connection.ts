@@ -2,11 +2,13 @@
 // their kin for coroutines; those that read stand in reading-half.ts. A connection is open until `close`,
 // `reset` or its idle timeout; from then on whoever waits on it, or comes, is told so (N7).
 
+import type { Duplex } from 'node:stream';
 import { ClosedError, inWords, TimeoutError } from '../scheduler/errors.ts';
 import type { Operation } from '../scheduler/operation.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
 import { suspend } from '../scheduler/suspend.ts';
 import { Address } from './address.ts';
+import { ConnectionDuplex } from './connection-duplex.ts';
 import { IdleTimer } from './idle.ts';
 import { checkCallback, checkData, checkDuration } from './io-error.ts';
 import { Linger } from './linger.ts';
@@ -141,6 +143,41 @@ export class Connection extends ReadingHalf {
     this.#shut(reason);
     this.#socket.reset();
     this.#output.abort(reason);
+  }
+
+  /**
+   * The connection as a stream of Node's, to which it is given up: `read` and `recv` are busy from then on, and
+   * what is written here comes between what the stream writes. Reading is on demand, `end` is half-close, and
+   * 'finish' comes when the kernel has taken all. Destroying the stream closes the connection if it has finished
+   * writing, and else resets it; closing the connection destroys the stream. Errors of the network are the
+   * stream's, and an `idleTimeout` is one.
+   *
+   * @throws BusyError if somebody reads; ClosedError after `close`
+   *
+   * @example
+   * ```ts
+   * import { pipeline } from 'node:stream/promises';
+   * import { createGzip } from 'node:zlib';
+   * import { dial, listen, run, spawn, wait } from 'skein';
+   *
+   * await run(function* () {
+   *   const acceptor = yield* listen(0);
+   *   spawn(function* () {
+   *     const stream = (yield* acceptor.accept()).toDuplex();
+   *     acceptor.close();
+   *     yield* wait(pipeline(stream, createGzip(), stream));
+   *   });
+   *   const conn = yield* dial(acceptor.address);
+   *   yield* conn.write('hello');
+   *   yield* conn.end();
+   *   console.log((yield* conn.read())?.readUInt16BE().toString(16)); // 1f8b
+   *   conn.close();
+   * });
+   * ```
+   */
+  toDuplex(): Duplex {
+    if (this.#closed !== null) throw this.#closed();
+    return new ConnectionDuplex(this, this.input, this.#output, this.#scheduler.timers);
   }
 
   /** Closed on this side, by `close`, `reset` or the idle timeout. */

@@ -26,6 +26,8 @@ const CHUNKS = 4;
 export class Input {
   /** Whoever waits, until it has taken what came. */
   reader: Reader | null = null;
+  /** The only one who may read, once the connection was given up to a stream. */
+  #taker: Reader | null = null;
   bytesRead = 0;
   /** Hears of each byte; null while there is no idle timeout. */
   idle: IdleTimer | null = null;
@@ -52,6 +54,19 @@ export class Input {
     if (this.reader === null) return;
     if (isAdded) this.await(this.reader);
     else this.#socket.unwantRead();
+  }
+
+  /** From now on nobody else may read. It is told when the connection is closed, too. */
+  giveTo(taker: Reader): void {
+    this.checkFree(taker);
+    this.#taker = taker;
+  }
+
+  /** Throws while somebody else reads. */
+  checkFree(reader: Reader): void {
+    if ((this.reader ?? reader) !== reader || (this.#taker ?? reader) !== reader) {
+      throw new BusyError(`somebody is reading from ${this.peer} already; one reader at a time`);
+    }
   }
 
   /**
@@ -160,9 +175,10 @@ export class Input {
   close(reason: () => Error): void {
     this.#closed = reason;
     this.#held = null;
-    if (this.reader === null) return;
+    const reader = this.reader ?? this.#taker;
+    if (reader === null) return;
     this.#socket.unwantRead();
-    this.await(this.reader);
+    this.await(reader);
   }
 
   /** False while nothing is delivered. */
@@ -171,7 +187,7 @@ export class Input {
       this.#leave(reader);
       throw atLeaf(this.#closed());
     }
-    if (this.reader !== null && this.reader !== reader) throw busy(this);
+    if (this.reader !== null || this.#taker !== null) this.checkFree(reader);
     return this.#isAdded;
   }
 
@@ -258,7 +274,7 @@ export class Receipt implements Reader {
 
   constructor(input: Input, onData: OnData) {
     checkCallback(onData, 'recv');
-    if (input.reader !== null) throw busy(input);
+    input.checkFree(this);
     this.#input = input;
     this.#onData = onData;
     input.await(this);
@@ -282,8 +298,4 @@ export class Receipt implements Reader {
     }
     guarded(this.#onData, data, failure);
   }
-}
-
-function busy(input: Input): BusyError {
-  return new BusyError(`somebody is reading from ${input.peer} already; one reader at a time`);
 }

@@ -108,11 +108,16 @@ export class Output {
     }
     if (onSent === undefined) return;
     if (failure === null && (bytes.byteLength > 0 || this.#hasCallbacks())) {
-      (this.#callbacks ??= []).push({ until: this.#handedOver, onSent });
-      this.socket.wantSent();
+      this.whenSent(onSent);
     } else {
       queueMicrotask(() => guarded(onSent, failure));
     }
+  }
+
+  /** Calls back, later, when the kernel has taken all that was handed over, or never will. */
+  whenSent(onSent: OnSent): void {
+    (this.#callbacks ??= []).push({ until: this.#handedOver, onSent });
+    this.socket.wantSent();
   }
 
   end(): void {

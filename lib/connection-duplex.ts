@@ -1,0 +1,219 @@
+// A connection as a stream of Node's, over its own two halves: what was held for a reader comes first, and the
+// reactor stays beneath. Invariants: nothing is taken from the connection while the stream has enough (N1); what is
+// written counts as written when little waits for the kernel, so that small writes are gathered, and 'finish'
+// waits for all; stream and connection end together. It has of `net.Socket` what libraries ask a stream for.
+
+import { isIPv6 } from 'node:net';
+import { Duplex } from 'node:stream';
+import { ClosedError } from '../scheduler/errors.ts';
+import { Timer, type Timers } from '../scheduler/timers.ts';
+import type { Connection } from './connection.ts';
+import type { Input, Reader } from './input.ts';
+import { checkDuration, guarded } from './io-error.ts';
+import type { Output } from './output.ts';
+
+type Chunk = string | Uint8Array;
+
+interface Piece {
+  readonly chunk: Chunk;
+  readonly encoding: BufferEncoding;
+}
+
+type Callback = (error?: Error | null) => void;
+
+export class ConnectionDuplex extends Duplex implements Reader {
+  readonly #conn: Connection;
+  readonly #input: Input;
+  readonly #output: Output;
+  readonly #timers: Timers;
+  /** It waits for input. */
+  #isAsking = false;
+  /** Hears of input before the readers do. */
+  onInput: (() => void) | null = null;
+  /** Takes nothing from the connection, whoever asks. */
+  #isHeld = false;
+  /** Behind `setTimeout`. */
+  #silence: Timer | null = null;
+  #timeout = 0;
+
+  constructor(conn: Connection, input: Input, output: Output, timers: Timers) {
+    // Strings come as they are: their bytes are made here, and need no further copy.
+    super({ decodeStrings: false });
+    this.#conn = conn;
+    this.#input = input;
+    this.#output = output;
+    this.#timers = timers;
+    input.giveTo(this);
+  }
+
+  override _read(): void {
+    if (this.#isAsking || this.#isHeld || this.destroyed) return;
+    this.#isAsking = true;
+    this.#input.await(this);
+  }
+
+  /** Stops reading, beneath whatever pauses and resumes the stream; one chunk may still come. */
+  hold(isHeld: boolean): void {
+    this.#isHeld = isHeld;
+    if (!isHeld) this._read();
+  }
+
+  /** Of `Reader`: there is something to take, or the connection was closed. */
+  notify(): void {
+    // Listeners of 'data' are called from here.
+    guarded(this.#take);
+  }
+
+  override _write(chunk: Chunk, encoding: BufferEncoding, onWritten: Callback): void {
+    this.#write([{ chunk, encoding }], onWritten);
+  }
+
+  override _writev(pieces: readonly Piece[], onWritten: Callback): void {
+    this.#write(pieces, onWritten);
+  }
+
+  override _final(onFinished: Callback): void {
+    try {
+      this.#output.check();
+      this.#output.end();
+    } catch (error) {
+      onFinished(error as Error);
+      return;
+    }
+    this.#output.whenSent(onFinished);
+  }
+
+  override _destroy(error: Error | null, onDestroyed: Callback): void {
+    this.#silence?.stop();
+    this.#input.abandon(this);
+    if (error === null && this.writableFinished) this.#conn.close();
+    else if (!this.#conn.isClosed) this.#conn.reset();
+    onDestroyed(error);
+  }
+
+  // Of `net.Socket`.
+
+  get remoteAddress(): string | undefined {
+    return this.#conn.remoteAddress.host || undefined;
+  }
+
+  get remotePort(): number | undefined {
+    return this.#conn.remoteAddress.port || undefined;
+  }
+
+  get remoteFamily(): string | undefined {
+    return familyOf(this.remoteAddress);
+  }
+
+  get localAddress(): string | undefined {
+    return this.#conn.localAddress.host || undefined;
+  }
+
+  get localPort(): number | undefined {
+    return this.#conn.localAddress.port || undefined;
+  }
+
+  get localFamily(): string | undefined {
+    return familyOf(this.localAddress);
+  }
+
+  get bytesRead(): number {
+    return this.#conn.bytesRead;
+  }
+
+  get bytesWritten(): number {
+    return this.#conn.bytesWritten;
+  }
+
+  setNoDelay(on = true): this {
+    this.#conn.noDelay = on;
+    return this;
+  }
+
+  setKeepAlive(on = false, initialDelay = 0): this {
+    if (!on) this.#conn.keepAlive = 0;
+    else if (initialDelay > 0) this.#conn.keepAlive = initialDelay;
+    return this;
+  }
+
+  /** Emits 'timeout' after so many milliseconds without a byte; does nothing else. 0 for never. */
+  setTimeout(ms: number, onTimeout?: () => void): this {
+    checkDuration(ms, 'setTimeout');
+    this.#timeout = ms;
+    if (onTimeout !== undefined) {
+      if (ms > 0) this.once('timeout', onTimeout);
+      else this.off('timeout', onTimeout);
+    }
+    if (ms === 0 || this.destroyed) {
+      this.#silence?.stop();
+    } else {
+      this.#silence ??= new Timer(this.#timers, () => guarded(() => this.emit('timeout')));
+      this.#silence.start(ms);
+    }
+    return this;
+  }
+
+  /** Ends, and destroys the stream when all was written. */
+  destroySoon(): void {
+    if (this.writable) this.end();
+    if (this.writableFinished) this.destroy();
+    else this.once('finish', () => this.destroy());
+  }
+
+  /** The connection keeps the process alive while somebody waits for it, and only then. */
+  ref(): this {
+    return this;
+  }
+
+  unref(): this {
+    return this;
+  }
+
+  #write(pieces: readonly Piece[], onWritten: Callback): void {
+    if (this.#timeout > 0) this.#silence?.start(this.#timeout);
+    const output = this.#output;
+    let isBorrowed = false;
+    try {
+      output.checkOpen();
+      for (const { chunk, encoding } of pieces) {
+        if (typeof chunk === 'string') {
+          if (chunk !== '') output.handOver(Buffer.from(chunk, encoding), true);
+        } else if (output.hasRoomFor(chunk.byteLength)) {
+          output.handOverCopy(chunk);
+        } else {
+          output.handOver(chunk, true);
+          isBorrowed = true;
+        }
+      }
+    } catch (error) {
+      onWritten(error as Error);
+      return;
+    }
+    if (isBorrowed || !output.hasRoomFor(0)) output.whenSent(onWritten);
+    else onWritten();
+  }
+
+  readonly #take = (): void => {
+    if (this.destroyed) return;
+    let data: Buffer | null | undefined;
+    try {
+      data = this.#input.takeFor(this);
+    } catch (error) {
+      this.destroy(error instanceof ClosedError ? undefined : (error as Error));
+      return;
+    }
+    if (data !== undefined) {
+      if (this.#timeout > 0) this.#silence?.start(this.#timeout);
+      this.#isAsking = false;
+      if (data !== null) this.onInput?.();
+      // There is room for more.
+      if (this.push(data)) this._read();
+    } else {
+      this.#input.await(this);
+    }
+  };
+}
+
+function familyOf(host: string | undefined): string | undefined {
+  return host && (isIPv6(host) ? 'IPv6' : 'IPv4');
+}
