@@ -4,14 +4,12 @@
 // held here, before what the socket has; a connection that was never asked for a frame holds nothing.
 
 import { BusyError } from '../scheduler/errors.ts';
-import { kind } from '../scheduler/kind.ts';
 import { atLeaf } from '../scheduler/at-leaf.ts';
-import { IDLE, Leaf, NEW } from '../scheduler/operation.ts';
 import { Address } from './address.ts';
 import type { Framing } from './framing.ts';
 import { Held } from './held.ts';
 import type { IdleTimer } from './idle.ts';
-import { checkCallback, guarded, ioError } from './io-error.ts';
+import { ioError } from './io-error.ts';
 import type { Socket } from './reactor/contract.ts';
 
 /** Whoever waits for the connection to be readable: an operation or a `recv`. */
@@ -222,80 +220,5 @@ export class Input {
 
   #leave(reader: Reader): void {
     if (this.reader === reader) this.reader = null;
-  }
-}
-
-/** The next bytes; null at the end of the stream. A connection has one and performs it again and again. */
-export type ReadOperation = Leaf<Buffer | null, Input, undefined>;
-
-export function readFrom(input: Input): ReadOperation {
-  return new Leaf<Buffer | null, Input, undefined>(READ, input, undefined);
-}
-
-/** As many bytes as there are and the buffer holds; 0 at the end of the stream. */
-export function readInto(input: Input, buffer: Uint8Array): Leaf<number, Input, Uint8Array> {
-  return new Leaf<number, Input, Uint8Array>(READ_INTO, input, buffer);
-}
-
-const READ = kind<Buffer | null, Input>({
-  poll(operation) {
-    const data = operation.target.takeFor(operation);
-    if (data === undefined) return false;
-    operation.value = data;
-    return true;
-  },
-  arm: (operation) => operation.target.await(operation),
-  disarm: (operation) => operation.target.abandon(operation),
-  describe: ({ target }) => `reading from ${target.peer}`,
-  enlist(operation) {
-    if (operation.state === NEW) operation.state = IDLE;
-    return true;
-  },
-});
-
-const READ_INTO = kind<number, Input, Uint8Array>({
-  poll(operation) {
-    const size = operation.target.takeInto(operation, operation.item);
-    if (size === undefined) return false;
-    operation.value = size;
-    return true;
-  },
-  arm: (operation) => operation.target.await(operation, true),
-  disarm: (operation) => operation.target.abandon(operation),
-  describe: ({ target }) => `reading from ${target.peer}`,
-});
-
-export type OnData = (data: Buffer | null, error: Error | null) => void;
-
-/** One `recv`: its callback is called once, never inside the call that registered it. */
-export class Receipt implements Reader {
-  readonly #input: Input;
-  readonly #onData: OnData;
-
-  constructor(input: Input, onData: OnData) {
-    checkCallback(onData, 'recv');
-    input.checkFree(this);
-    this.#input = input;
-    this.#onData = onData;
-    input.await(this);
-  }
-
-  cancel(): void {
-    this.#input.abandon(this);
-  }
-
-  notify(): void {
-    let data: Buffer | null | undefined = null;
-    let failure: Error | null = null;
-    try {
-      data = this.#input.takeFor(this);
-    } catch (error) {
-      failure = error as Error;
-    }
-    if (data === undefined) {
-      this.#input.await(this);
-      return;
-    }
-    guarded(this.#onData, data, failure);
   }
 }

@@ -17,7 +17,8 @@ import {
   readFrame,
   SizeFraming,
 } from './framing.ts';
-import { Input, type OnData, readFrom, readInto, type ReadOperation, Receipt } from './input.ts';
+import { Input } from './input.ts';
+import { type OnData, readFrom, readInto, type ReadOperation, Receipt } from './read.ts';
 import type { Socket } from './reactor/contract.ts';
 
 /** For those who name no limit. */
