@@ -47,15 +47,13 @@ export class ConnectionDuplex extends Duplex implements Reader {
   }
 
   override _read(): void {
-    if (this.#isAsking || this.#isHeld || this.destroyed) return;
-    this.#isAsking = true;
-    this.#input.await(this);
+    this.#ask();
   }
 
   /** Stops reading, beneath whatever pauses and resumes the stream; one chunk may still come. */
   hold(isHeld: boolean): void {
     this.#isHeld = isHeld;
-    if (!isHeld) this._read();
+    if (!isHeld) this.#ask();
   }
 
   /** Of `Reader`: there is something to take, or the connection was closed. */
@@ -193,6 +191,12 @@ export class ConnectionDuplex extends Duplex implements Reader {
     else onWritten();
   }
 
+  #ask(): void {
+    if (this.#isAsking || this.#isHeld || this.destroyed) return;
+    this.#isAsking = true;
+    this.#input.await(this);
+  }
+
   readonly #take = (): void => {
     if (this.destroyed) return;
     let data: Buffer | null | undefined;
@@ -207,7 +211,7 @@ export class ConnectionDuplex extends Duplex implements Reader {
       this.#isAsking = false;
       if (data !== null) this.onInput?.();
       // There is room for more.
-      if (this.push(data)) this._read();
+      if (this.push(data)) this.#ask();
     } else {
       this.#input.await(this);
     }
