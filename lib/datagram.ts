@@ -98,11 +98,10 @@ export class UdpSocket {
     return sendDatagram(this.#outlet, data, address);
   }
 
-  /** Whoever waits gets a `ClosedError`, and what is queued is dropped. May be called twice. */
+  /** Whoever waits gets a `ClosedError`; what is queued can no longer be received. May be called twice. */
   close(): void {
     if (this.isClosed) return;
     this.#outlet.close();
-    while (this.#queue.shift() !== undefined);
     for (let one = this.#receivers.shift(); one !== null; one = this.#receivers.shift()) one.notify();
     this.#restIfUnasked();
   }
@@ -131,7 +130,6 @@ export class UdpSocket {
 
   /** @internal One that was handed over and will not be taken. */
   giveBack(datagram: Datagram): void {
-    if (this.isClosed) return;
     if (this.#receivers.first === null) this.#queue.unshift(datagram);
     else this.#deliver(datagram);
   }

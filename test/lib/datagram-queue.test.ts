@@ -121,14 +121,6 @@ t.test('a datagram whose receiver returns instead goes to the next, or back to t
       if (waiting !== null) t.equal(yield* waiting.join(), 'a');
       else t.same(rest(socket), ['a', 'b']);
     }
-    const udp = new MadeUpUdp();
-    const socket = udp.socket(1);
-    const receive = socket.receive();
-    receive.next();
-    udp.deliver('a');
-    socket.close();
-    receive.return(undefined as never as Datagram);
-    t.equal((yield* failure(() => socket.receive())).code, 'ERR_CLOSED');
   }),
 );
 
@@ -167,8 +159,6 @@ t.test('close wakes all who wait, also for a name that is looked up, and may be 
       answer = () => callback(null, [{ address: '127.0.0.3', family: 4 }]);
     };
     const socket = udp.socket(9, lookup);
-    udp.deliver('queued');
-    t.equal(yield* textOf(socket), 'queued');
     const waiting = [
       spawn(() => failure(() => socket.receive())),
       spawn(() => failure(() => socket.receive())),
@@ -181,6 +171,7 @@ t.test('close wakes all who wait, also for a name that is looked up, and may be 
     socket.close();
     socket.close();
     t.ok(socket.isClosed && udp.isClosed);
+    udp.deliver('late');
     for (const one of waiting)
       t.match(yield* one.join(), { code: 'ERR_CLOSED', message: 'the UDP socket at 127.0.0.1:9 was closed' });
     answer();
