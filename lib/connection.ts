@@ -10,6 +10,7 @@ import { suspend } from '../scheduler/suspend.ts';
 import { Address } from './address.ts';
 import { ConnectionDuplex } from './connection-duplex.ts';
 import { IdleTimer } from './idle.ts';
+import { RequestTimer } from './request-timer.ts';
 import { checkCallback, checkData, checkDuration } from './io-error.ts';
 import { Linger } from './linger.ts';
 import { Output } from './output.ts';
@@ -220,9 +221,30 @@ export class Connection extends ReadingHalf {
   set idleTimeout(ms: number) {
     checkDuration(ms, 'idleTimeout');
     if (this.isClosed) return;
-    this.input.idle ??= new IdleTimer(this.#scheduler, this.input, () => this.#onSilence());
+    this.input.idle ??= new IdleTimer(this.#scheduler, this.input, () =>
+      this.#expire(`no byte from or to ${this.remoteAddress} for ${this.idleTimeout} ms`),
+    );
     this.#output.idle = this.input.idle;
     this.input.idle.start(ms === Infinity ? 0 : ms);
+  }
+
+  /**
+   * Milliseconds in which a whole request has to come, from its first byte until something is written; 0, the default,
+   * for as long as it takes. The connection is closed then, and whoever reads gets a `TimeoutError`. A client that
+   * sends a byte now and then never trips `idleTimeout`, but this. Time in which nobody reads does not end it: a
+   * handler may think as long as it likes.
+   */
+  get requestTimeout(): number {
+    return this.input.request?.timeout ?? 0;
+  }
+  set requestTimeout(ms: number) {
+    checkDuration(ms, 'requestTimeout');
+    if (this.isClosed) return;
+    this.input.request ??= new RequestTimer(this.#scheduler, this.input, this.#output, () => {
+      const what = `the request of ${this.remoteAddress} was not complete`;
+      this.#expire(`${what} after ${this.requestTimeout} ms`);
+    });
+    this.input.request.start(ms === Infinity ? 0 : ms);
   }
 
   /** @internal Nothing that was written waits for the kernel. */
@@ -248,6 +270,7 @@ export class Connection extends ReadingHalf {
     this.loop?.forget(this);
     this.loop = null;
     this.input.idle?.stop();
+    this.input.request?.stop();
     this.#output.close(reason);
     this.input.close(reason);
   }
@@ -258,8 +281,7 @@ export class Connection extends ReadingHalf {
     return this.#linger;
   }
 
-  #onSilence(): void {
-    const message = `no byte from or to ${this.remoteAddress} for ${this.idleTimeout} ms`;
+  #expire(message: string): void {
     const isStuck = this.#output.waiting > 0;
     const reason = (): Error => new TimeoutError(message);
     const linger = this.#shutAndLinger(reason);

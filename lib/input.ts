@@ -11,6 +11,7 @@ import { Held } from './held.ts';
 import type { IdleTimer } from './idle.ts';
 import { ioError } from './io-error.ts';
 import type { Socket } from './reactor/contract.ts';
+import type { RequestTimer } from './request-timer.ts';
 
 /** Whoever waits for the connection to be readable: an operation or a `recv`. */
 export interface Reader {
@@ -29,6 +30,8 @@ export class Input {
   bytesRead = 0;
   /** Hears of each byte; null while there is no idle timeout. */
   idle: IdleTimer | null = null;
+  /** Hears of each byte, too; null while there is no limit to the time of a request. */
+  request: RequestTimer | null = null;
   readonly #socket: Socket;
   /** What came and was not taken, or was put back; null until there is such a thing. */
   #held: Held | null = null;
@@ -116,7 +119,7 @@ export class Input {
           return last;
         }
         held.append(chunk);
-        this.idle?.touch();
+        this.#touch();
       }
     } catch (error) {
       this.#leave(reader);
@@ -210,7 +213,12 @@ export class Input {
     this.#leave(reader);
     if (size === 0) return;
     this.bytesRead += size;
+    this.#touch();
+  }
+
+  #touch(): void {
     this.idle?.touch();
+    this.request?.touch();
   }
 
   #failed(reader: Reader, error: unknown): Error {

@@ -29,6 +29,8 @@ export interface ServeOptions extends Omit<ListenOptions, 'onError'>, StopOption
   readonly maxConnections?: number | undefined;
   /** The `idleTimeout` of each connection. Default 0, for never. */
   readonly idleTimeout?: number | undefined;
+  /** The `requestTimeout` of each connection, a total and not a gap. Default 0, for none. */
+  readonly requestTimeout?: number | undefined;
 }
 
 const GRACE = 5_000;
@@ -71,13 +73,14 @@ export function* serve(
   handler: Handler,
   options: ServeOptions = {},
 ): Co<void> {
-  const { signal, signals, grace = GRACE, idleTimeout = 0, onError = printError, ...rest } = options;
-  const { onListening, ...listenOptions } = rest;
+  const { signal, signals, grace = GRACE, idleTimeout = 0, requestTimeout = 0, ...others } = options;
+  const { onError = printError, onListening, ...listenOptions } = others;
   if (typeof handler !== 'function') throw new TypeError(`serve expects a handler, got ${inWords(handler)}`);
   checkCallback(onError, 'the onError of serve');
   checkStop('serve', options);
   checkDuration(grace, 'the grace of serve');
   checkDuration(idleTimeout, 'the idleTimeout of serve');
+  checkDuration(requestTimeout, 'the requestTimeout of serve');
   checkCount(options.maxConnections, 'maxConnections');
   const places = Array.isArray(where) ? (where as readonly Where[]) : [where as Where];
   if (places.length === 0) throw new TypeError('serve expects an address or an acceptor, got an empty array');
@@ -92,7 +95,8 @@ export function* serve(
           : listen(one, { ...listenOptions, maxConnections, onError: report });
       acceptors.push(yield* binding);
     }
-    const server = new Server(acceptors, handler, { onError, grace, maxConnections, idleTimeout });
+    const settings = { onError, grace, maxConnections, idleTimeout, requestTimeout };
+    const server = new Server(acceptors, handler, settings);
     const unwatch = watchStop({ signal, signals }, () => server.stop());
     try {
       for (const { address } of acceptors) onListening?.(address);

@@ -32,6 +32,7 @@ export interface ServerSettings {
   readonly grace: number;
   readonly maxConnections: number;
   readonly idleTimeout: number;
+  readonly requestTimeout: number;
 }
 
 export class Server {
@@ -60,7 +61,7 @@ export class Server {
   }
 
   *#serve(clients: Scope): Co<void> {
-    const { onError, idleTimeout } = this.#settings;
+    const { onError, idleTimeout, requestTimeout } = this.#settings;
     const supervisor: Supervisor<Connection> = {
       nameOf: (conn) => `client ${conn.remoteAddress}`,
       onEnd: (coroutine, conn) => {
@@ -75,6 +76,7 @@ export class Server {
     // resume. So its connection is closed from outside, once all that it has spawned has ended as well.
     for (let conn; (conn = yield* this.#accept(clients)) !== null;) {
       if (idleTimeout > 0) conn.idleTimeout = idleTimeout;
+      if (requestTimeout > 0) conn.requestTimeout = requestTimeout;
       clients.supervise(this.#handle, conn, supervisor);
     }
     this.#stopping.countDown();
