@@ -33,6 +33,9 @@ export interface ServeOptions extends Omit<ListenOptions, 'onError'>, StopOption
   readonly requestTimeout?: number | undefined;
 }
 
+/** Where to serve. */
+export type Where = AddressLike | Address | Acceptor;
+
 const GRACE = 5_000;
 
 /**
@@ -108,8 +111,6 @@ export function* serve(
     for (const acceptor of acceptors) acceptor.close();
   }
 }
-
-type Where = AddressLike | Address | Acceptor;
 
 function printError(error: unknown, conn: Connection | undefined): void {
   const who = conn === undefined ? 'skein' : `skein: client ${conn.remoteAddress}`;

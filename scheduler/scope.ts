@@ -146,11 +146,12 @@ export class Scope {
     body: (subject: S) => Co<unknown> | Operation<unknown>,
     subject: S,
     supervisor: Supervisor<S>,
-  ): void {
+  ): Coroutine<unknown> {
     const coroutine = this.spawn(body as Body<unknown>);
     const extras = (coroutine.extras ??= new Extras());
     extras.supervisor = supervisor as Supervisor<unknown>;
     extras.subject = subject;
+    return coroutine;
   }
 
   /**

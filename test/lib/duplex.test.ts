@@ -8,6 +8,7 @@ import {
   type Connection,
   copyBoth,
   dial,
+  drained,
   fromDuplex,
   listen,
   pause,
@@ -451,3 +452,31 @@ t.test('a proxy in a few lines', async (t) => {
   upstream.close();
   await until(() => reactor.open <= open, 'all descriptors');
 });
+
+t.test('drained waits for room, sees the end of a stream, and can be cancelled', (t) =>
+  run(function* () {
+    const stream = new PassThrough();
+    yield* drained(stream);
+    while (stream.write('x'.repeat(10_000)));
+    const waiting = spawn(() => drained(stream));
+    const cancelled = spawn(() => drained(stream));
+    yield* pause();
+    t.match(waiting.describe(), /drain/);
+    cancelled.cancel();
+    t.equal(stream.listenerCount('drain'), 1);
+    t.equal(waiting.state, 'suspended');
+    stream.resume();
+    yield* waiting.join();
+    t.equal(stream.listenerCount('drain') + stream.listenerCount('error'), 0);
+    stream.pause();
+    while (stream.write('x'.repeat(10_000)));
+    const failing = spawn(() => failure(() => drained(stream)));
+    yield* pause();
+    stream.destroy();
+    t.match(yield* failing.join(), { code: 'ERR_STREAM_PREMATURE_CLOSE' });
+    stream.on('error', () => {});
+    const torn = new PassThrough().on('error', () => {}).destroy(new Error('torn'));
+    t.match(yield* failure(() => drained(torn)), { message: 'torn' });
+    t.throws(() => drained(5 as never), TypeError);
+  }),
+);

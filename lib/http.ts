@@ -1,0 +1,210 @@
+// HTTP servers: a coroutine for each request, with Node's own request and response, so that all that is written for
+// those works. Node's parser and its rules are used as they are, on connections of our reactor that are handed to a
+// server which never listens. The deadlines are our own: Node looks for late clients only every 30 s.
+
+import { createServer, IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { inWords } from '../scheduler/errors.ts';
+import type { Latch } from '../scheduler/latch.ts';
+import type { Co, Operation } from '../scheduler/operation.ts';
+import { current } from '../scheduler/run.ts';
+import type { Supervisor } from '../scheduler/scope.ts';
+import { select } from '../scheduler/select.ts';
+import type { Connection } from './connection.ts';
+import { clientOf, Exchange, HttpClient, type Service } from './http-client.ts';
+import { checkCallback, checkDuration } from './io-error.ts';
+import { serve, type ServeOptions, type Where } from './serve.ts';
+import { CutOffError } from './server.ts';
+
+/** Answers one request. A response that it leaves open is ended for it. */
+export type HttpHandler = (request: IncomingMessage, response: ServerResponse) => Co<void> | Operation<void>;
+
+/** Has a connection that asked to be upgraded, and what came of it after the request. */
+export type UpgradeHandler = (
+  request: IncomingMessage,
+  stream: Duplex,
+  head: Buffer,
+  stopping: Latch,
+) => Co<void> | Operation<void>;
+
+/** How to serve HTTP; all are optional. */
+export interface HttpOptions extends Omit<ServeOptions, 'onError'> {
+  /**
+   * Hears of what a handler threw and of what was cut off after `grace`, with the request, and without one of
+   * errors of accepting. By default it is printed to stderr. What clients do wrong is answered (400, 408, 431) and is no error of the server.
+   */
+  readonly onError?: ((error: unknown, request: IncomingMessage | undefined) => void) | undefined;
+  /** Milliseconds that the headers of a request may take, from the first byte or from the connection. Default 8,000. */
+  readonly headersTimeout?: number | undefined;
+  /** Milliseconds that the body may take after them. Default 300,000. */
+  readonly requestTimeout?: number | undefined;
+  /** Milliseconds that a connection may wait for its next request. Default 5,000. */
+  readonly keepAliveTimeout?: number | undefined;
+  /** Bytes that the headers of a request may have. Default 16,384. */
+  readonly maxHeaderSize?: number | undefined;
+  /**
+   * Takes connections over whose request asks for it (`Upgrade`); such requests are otherwise like any other. The
+   * stream is closed when it returns, and destroyed when it fails. `stopping` opens when the server ends.
+   */
+  readonly upgrade?: UpgradeHandler | undefined;
+}
+
+const HEADERS_TIMEOUT = 8_000;
+const REQUEST_TIMEOUT = 300_000;
+const KEEP_ALIVE_TIMEOUT = 5_000;
+
+/**
+ * Serves HTTP/1.1 with a coroutine for each request; request and response are those of `node:http`. A handler is
+ * cancelled when its client goes away before the response is out, which includes one that ends its side of the
+ * connection. An error of a handler is answered with 500, or with the `statusCode` that it has; if the headers are
+ * out already the connection is destroyed.
+ *
+ * It ends as `serve` does: after `signal` has aborted, idle connections are closed at once, and requests in progress
+ * may finish within `grace`, each as the last of its connection.
+ *
+ * @throws as `serve`
+ *
+ * @example
+ * ```ts
+ * import { readBody, run, serveHttp } from 'skein';
+ *
+ * const stop = new AbortController();
+ * await run(() =>
+ *   serveHttp(
+ *     0,
+ *     function* (request, response) {
+ *       const body = yield* readBody(request, { limit: 10_000 });
+ *       response.end(`${request.method} ${request.url}, ${body.byteLength} bytes`);
+ *     },
+ *     {
+ *       signal: stop.signal,
+ *       onListening: async (address) => {
+ *         const response = await fetch(`http://${address}/hello`, { method: 'POST', body: 'hi' });
+ *         console.log(await response.text()); // POST /hello, 2 bytes
+ *         stop.abort();
+ *       },
+ *     },
+ *   ),
+ * );
+ * ```
+ */
+export function* serveHttp(
+  where: Where | readonly Where[],
+  handler: HttpHandler,
+  options: HttpOptions = {},
+): Co<void> {
+  const { onError = printError, upgrade, maxHeaderSize, ...rest } = options;
+  const { headersTimeout = HEADERS_TIMEOUT, requestTimeout = REQUEST_TIMEOUT, ...others } = rest;
+  const { keepAliveTimeout = KEEP_ALIVE_TIMEOUT, ...serveOptions } = others;
+  if (typeof handler !== 'function') {
+    throw new TypeError(`serveHttp expects a handler, got ${inWords(handler)}`);
+  }
+  checkCallback(onError, 'the onError of serveHttp');
+  if (upgrade !== undefined) checkCallback(upgrade, 'the upgrade of serveHttp');
+  checkDuration(headersTimeout, 'the headersTimeout of serveHttp');
+  checkDuration(requestTimeout, 'the requestTimeout of serveHttp');
+  checkDuration(keepAliveTimeout, 'the keepAliveTimeout of serveHttp');
+  const server = createServer<typeof IncomingMessage, typeof Exchange>({
+    keepAliveTimeout,
+    maxHeaderSize,
+    ServerResponse: Exchange,
+  });
+  server.on('request', (request, response) => clientOf(request.socket).begin(response));
+  server.on('clientError', (error: NodeJS.ErrnoException, stream) => {
+    const status = statusOf(error);
+    if (status === undefined) stream.destroy();
+    else clientOf(stream).refuse(status);
+  });
+  const service: Service = {
+    server,
+    headersTimeout,
+    requestTimeout,
+    handle: (exchange) => handler(exchange.req, exchange),
+    supervisor: supervise(onError),
+  };
+  if (upgrade !== undefined) {
+    server.on('upgrade', (request, stream, head) => {
+      const client = clientOf(stream);
+      const handle = (): ReturnType<UpgradeHandler> => upgrade(request, stream, head, client.stopping);
+      client.upgrade().supervise(handle, { request, stream }, superviseUpgrade(onError));
+    });
+  }
+  yield* serve(where, (conn, stopping) => serveClient(service, conn, stopping), {
+    ...serveOptions,
+    onError(error, conn) {
+      const requests = error instanceof CutOffError ? clientOf(conn!).requests : [];
+      if (requests.length === 0) onError(error, undefined);
+      for (const request of requests) onError(error, request);
+    },
+  });
+}
+
+function* serveClient(service: Service, conn: Connection, stopping: Latch): Co<void> {
+  const client = new HttpClient(service, conn, current(), stopping);
+  const closed = client.closed.wait();
+  try {
+    const first = yield* select({ closed, stop: stopping.wait() });
+    if (first.key === 'closed') return;
+    client.stop();
+    yield* closed;
+  } finally {
+    client.stream.destroy();
+  }
+}
+
+type OnError = NonNullable<HttpOptions['onError']>;
+
+function supervise(onError: OnError): Supervisor<Exchange> {
+  return {
+    nameOf: ({ req }) => `${req.method} ${req.url}`,
+    onEnd(handler, response) {
+      if (handler.state === 'done') response.end();
+      else if (handler.state === 'failed') answerFor(handler.error(), response);
+      else if (!response.writableFinished) response.client?.stream.destroy();
+    },
+    onError: (error, { req }) => onError(error, req),
+  };
+}
+
+interface TakeOver {
+  readonly request: IncomingMessage;
+  readonly stream: Duplex;
+}
+
+function superviseUpgrade(onError: OnError): Supervisor<TakeOver> {
+  return {
+    nameOf: ({ request }) => `upgraded ${request.url}`,
+    onEnd(handler, { stream }) {
+      if (handler.state === 'done') clientOf(stream).stream.destroySoon();
+      else stream.destroy();
+    },
+    onError: (error, { request }) => onError(error, request),
+  };
+}
+
+/** Answers in place of a handler that has failed. */
+function answerFor(error: unknown, response: ServerResponse): void {
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  const status = (error as { statusCode?: unknown } | null)?.statusCode;
+  const isError = Number.isInteger(status) && (status as number) >= 400 && (status as number) <= 599;
+  for (const name of response.getHeaderNames()) if (name !== 'connection') response.removeHeader(name);
+  response.statusCode = isError ? (status as number) : 500;
+  // Rather than take in a body that nobody wants.
+  if (!response.req.complete) response.setHeader('Connection', 'close');
+  response.setHeader('Content-Type', 'text/plain');
+  response.end(`${STATUS_CODES[response.statusCode] ?? 'Error'}\n`);
+}
+
+/** What is said to a client whose bytes are no HTTP; undefined if its connection has failed. */
+function statusOf({ code = '' }: NodeJS.ErrnoException): string | undefined {
+  if (code === 'HPE_HEADER_OVERFLOW') return '431 Request Header Fields Too Large';
+  if (code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW') return '413 Payload Too Large';
+  return code.startsWith('HPE_') ? '400 Bad Request' : undefined;
+}
+
+function printError(error: unknown, request: IncomingMessage | undefined): void {
+  console.error(request === undefined ? 'skein:' : `skein: ${request.method} ${request.url}:`, error);
+}
