@@ -1,0 +1,205 @@
+// 'skein/ws': WebSockets, served and dialled, through the package `ws`, which is for the user to install: 'skein'
+// itself never imports it. Invariant: no WebSocket outlives its handler.
+
+import { type ClientOptions, WebSocket, WebSocketServer } from 'ws';
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { timeout } from '../scheduler/deadline.ts';
+import { CancelledError, inWords } from '../scheduler/errors.ts';
+import { scope } from '../scheduler/inner-scope.ts';
+import type { Co, Operation } from '../scheduler/operation.ts';
+import { suspend } from '../scheduler/suspend.ts';
+import { type HttpHandler, type HttpOptions, serveHttp, type UpgradeHandler } from './http.ts';
+import type { Where } from './serve.ts';
+import { WebSocketConnection } from './web-socket.ts';
+
+export { type Message, WebSocketConnection } from './web-socket.ts';
+
+/** Has a WebSocket, which is closed when it returns: with 1000, or with 1011 if it throws. */
+export type WebSocketHandler = (
+  socket: WebSocketConnection,
+  request: IncomingMessage,
+) => Co<void> | Operation<void>;
+
+/** How WebSockets are taken over; all are optional. */
+export interface WebSocketOptions {
+  /** Bytes that a message may have; a longer one closes the WebSocket with 1009. Default 1 MiB. */
+  readonly maxPayload?: number | undefined;
+}
+
+const MAX_PAYLOAD = 1_048_576;
+
+/** Milliseconds that a client has to answer the close. */
+const FAREWELL = 5_000;
+
+const GOING_AWAY = 1001;
+const INTERNAL_ERROR = 1011;
+
+/**
+ * Serves WebSockets, each in a coroutine of its own. Other requests are answered with 426. It ends as `serveHttp`
+ * does: each WebSocket is closed with 1001 then, so that `receive` gives null.
+ *
+ * @throws as `serveHttp`
+ *
+ * @example
+ * ```ts
+ * import { run } from 'skein';
+ * import { dialWebSocket, serveWebSocket } from 'skein/ws';
+ *
+ * const stop = new AbortController();
+ * await run(() =>
+ *   serveWebSocket(
+ *     0,
+ *     function* echo(socket) {
+ *       for (let message; (message = yield* socket.receive()) !== null; ) yield* socket.send(message);
+ *     },
+ *     {
+ *       signal: stop.signal,
+ *       onListening: (address) =>
+ *         void run(function* () {
+ *           const socket = yield* dialWebSocket(`ws://${address}`);
+ *           yield* socket.send('hello');
+ *           console.log(yield* socket.receive()); // hello
+ *           socket.close();
+ *           stop.abort();
+ *         }),
+ *     },
+ *   ),
+ * );
+ * ```
+ */
+export function serveWebSocket(
+  where: Where | readonly Where[],
+  handler: WebSocketHandler,
+  options: Omit<HttpOptions, 'upgrade'> & WebSocketOptions = {},
+): Co<void> {
+  const { maxPayload, ...httpOptions } = options;
+  const upgrade = webSockets(handler, { maxPayload });
+  return serveHttp(where, upgradeRequired, { ...httpOptions, upgrade });
+}
+
+const upgradeRequired: HttpHandler = function* upgradeRequired(_, response) {
+  response.writeHead(426, { Upgrade: 'websocket', Connection: 'Upgrade' });
+  response.end();
+};
+
+/**
+ * The same as the `upgrade` of a `serveHttp` that has other requests to answer, too.
+ *
+ * @throws TypeError for malformed arguments
+ *
+ * @example
+ * ```ts
+ * import { run, serveHttp } from 'skein';
+ * import { webSockets } from 'skein/ws';
+ *
+ * await run(() =>
+ *   serveHttp(0, function* (request, response) { response.end('a page'); }, {
+ *     signal: AbortSignal.abort(),
+ *     upgrade: webSockets(function* (socket) { yield* socket.send('hello'); }),
+ *   }),
+ * );
+ * ```
+ */
+export function webSockets(handler: WebSocketHandler, options: WebSocketOptions = {}): UpgradeHandler {
+  const { maxPayload = MAX_PAYLOAD } = options;
+  if (typeof handler !== 'function') {
+    throw new TypeError(`webSockets expects a handler, got ${inWords(handler)}`);
+  }
+  const server = new WebSocketServer({ noServer: true, clientTracking: false, maxPayload });
+  return function* (request, stream, head, stopping) {
+    const socket = yield* accept(server, request, stream, head);
+    if (socket === null) return;
+    yield* scope(function* (watch) {
+      watch.spawn(
+        function* leave() {
+          yield* stopping.wait();
+          socket.close(GOING_AWAY);
+        },
+        { daemon: true },
+      );
+      yield* attend(socket, () => handler(socket, request));
+    });
+  };
+}
+
+/** Null if the request is none of RFC 6455: `ws` has said so to the client. */
+function accept(
+  server: WebSocketServer,
+  request: IncomingMessage,
+  stream: Duplex,
+  head: Buffer,
+): Operation<WebSocketConnection | null> {
+  return suspend<WebSocketConnection | null>((resume) => {
+    const onClose = (): void => resume(null, null);
+    stream.once('close', onClose);
+    server.handleUpgrade(request, stream, head, (ws) => {
+      stream.off('close', onClose);
+      resume(null, new WebSocketConnection(ws));
+    });
+  });
+}
+
+/** Runs the handler, and closes its WebSocket however it ends. */
+function* attend(socket: WebSocketConnection, handler: () => Co<void> | Operation<void>): Co<void> {
+  try {
+    try {
+      yield* handler();
+      socket.close();
+    } catch (error) {
+      socket.close(INTERNAL_ERROR);
+      throw error;
+    } finally {
+      yield* farewell(socket);
+    }
+  } finally {
+    socket.reset();
+  }
+}
+
+/** Lets what was sent arrive. Who is cut off has had its time: its wait ends at once. */
+function* farewell(socket: WebSocketConnection): Co<void> {
+  try {
+    yield* timeout(FAREWELL, function* () {
+      // The answer comes behind what nobody receives any more.
+      while ((yield* socket.receive()) !== null);
+    });
+  } catch (error) {
+    // How the handler has ended is what counts.
+    if (error instanceof CancelledError) throw error;
+  }
+}
+
+/**
+ * Opens a WebSocket. Cancelling ends the attempt.
+ *
+ * @param options those of `ws`: `headers`, `handshakeTimeout`, `maxPayload` (default 1 MiB), …
+ * @throws the system's error (`ECONNREFUSED`, …), or an error that says what the server answered
+ *
+ * @example
+ * ```ts
+ * import { run } from 'skein';
+ * import { dialWebSocket } from 'skein/ws';
+ *
+ * await run(function* () {
+ *   try {
+ *     yield* dialWebSocket('ws://127.0.0.1:1/', { handshakeTimeout: 5_000 });
+ *   } catch (error) {
+ *     console.log((error as NodeJS.ErrnoException).code); // ECONNREFUSED
+ *   }
+ * });
+ * ```
+ */
+export function dialWebSocket(
+  url: string | URL,
+  options: ClientOptions & { readonly protocols?: string | string[] } = {},
+): Operation<WebSocketConnection> {
+  const { protocols = [], ...clientOptions } = options;
+  return suspend<WebSocketConnection>(function dialWebSocket(resume) {
+    const ws = new WebSocket(url, protocols, { maxPayload: MAX_PAYLOAD, ...clientOptions });
+    const socket = new WebSocketConnection(ws);
+    ws.once('error', (error) => resume(error));
+    ws.once('open', () => resume(null, socket));
+    return () => socket.reset();
+  });
+}
