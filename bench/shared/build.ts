@@ -11,9 +11,9 @@ export const root = fileURLToPath(new URL('../..', import.meta.url));
 /** The native addon, where it was built or came with the package; skein looks for it at the same places. */
 const ADDON = ['native/build/Release/skein.node', 'native/prebuilds'];
 
-/** Installs the peers of a benchmark, once, and compiles it with skein into its `dist`, anew. */
+/** Installs the peers of a benchmark, if it has any, once, and compiles it with skein into its `dist`, anew. */
 export function build(folder: string): void {
-  if (!existsSync(`${folder}node_modules`)) {
+  if (existsSync(`${folder}package-lock.json`) && !existsSync(`${folder}node_modules`)) {
     run('npm', ['ci', '--no-audit', '--no-fund', '--ignore-scripts'], folder);
   }
   rmSync(`${folder}dist`, { recursive: true, force: true });

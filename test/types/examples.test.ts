@@ -27,7 +27,12 @@ function examples(): Map<string, string> {
 const manifest = {
   name: 'skein',
   type: 'module',
-  exports: { '.': './lib/index.js', './scheduler': './scheduler/index.js', './co': './scheduler/co.js' },
+  exports: {
+    '.': './lib/index.js',
+    './scheduler': './scheduler/index.js',
+    './co': './scheduler/co.js',
+    './ws': './lib/ws.js',
+  },
 };
 
 /** Without what the test runner puts into every child, which is its coverage. */
