@@ -84,8 +84,8 @@ export class HttpClient {
   }
 
   /** Those in progress. */
-  get requests(): IncomingMessage[] {
-    return [...this.#open].map(({ req }) => req);
+  get exchanges(): Exchange[] {
+    return [...this.#open];
   }
 
   /** A request has come: its handler is started. */

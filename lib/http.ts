@@ -13,7 +13,7 @@ import { select } from '../scheduler/select.ts';
 import type { Connection } from './connection.ts';
 import { clientOf, Exchange, HttpClient, type Service } from './http-client.ts';
 import { checkCallback, checkDuration } from './io-error.ts';
-import { serve, type ServeOptions, type Where } from './serve.ts';
+import { printError as printServeError, serve, type ServeOptions, type Where } from './serve.ts';
 import { CutOffError } from './server.ts';
 
 /** Answers one request. A response that it leaves open is ended for it. */
@@ -132,9 +132,11 @@ export function* serveHttp(
   yield* serve(where, (conn, stopping) => serveClient(service, conn, stopping), {
     ...serveOptions,
     onError(error, conn) {
-      const requests = error instanceof CutOffError ? clientOf(conn!).requests : [];
-      if (requests.length === 0) onError(error, undefined);
-      for (const request of requests) onError(error, request);
+      const exchanges = error instanceof CutOffError ? clientOf(conn!).exchanges : [];
+      if (exchanges.length === 0) onError(error, undefined);
+      // Not what the connection was waiting for.
+      const { grace } = error as CutOffError;
+      for (const { req, handler } of exchanges) onError(new CutOffError(grace, handler?.describe()), req);
     },
   });
 }
@@ -206,5 +208,10 @@ function statusOf({ code = '' }: NodeJS.ErrnoException): string | undefined {
 }
 
 function printError(error: unknown, request: IncomingMessage | undefined): void {
-  console.error(request === undefined ? 'skein:' : `skein: ${request.method} ${request.url}:`, error);
+  if (request === undefined) {
+    printServeError(error, undefined);
+    return;
+  }
+  const { conn } = clientOf(request.socket);
+  printServeError(error, conn, `${request.method} ${request.url}`);
 }

@@ -112,9 +112,11 @@ export function* serve(
   }
 }
 
-function printError(error: unknown, conn: Connection | undefined): void {
+/** @internal The `onError` of whoever has none; `what` is what the client had asked for. */
+export function printError(error: unknown, conn: Connection | undefined, what?: string): void {
   const who = conn === undefined ? 'skein' : `skein: client ${conn.remoteAddress}`;
+  const where = what === undefined ? who : `${who}, ${what}`;
   // Of a client that was cut off there is no more to say than that, and there may be thousands.
-  if (error instanceof CutOffError) console.error(`${who}: ${error.message}`);
-  else console.error(`${who}:`, error);
+  if (error instanceof CutOffError) console.error(`${where}: ${error.message}`);
+  else console.error(`${where}:`, error);
 }

@@ -16,11 +16,15 @@ import type { Connection } from './connection.ts';
 
 /** A handler did not finish in time. It has no stack: there is none but this file's. */
 export class CutOffError extends TimeoutError {
+  /** @internal Milliseconds that it had. */
+  declare readonly grace: number;
+
   constructor(grace: number, wait = 'running') {
     const limit = Error.stackTraceLimit;
     Error.stackTraceLimit = 0;
     super(`cut off after ${grace} ms of grace, while ${wait}`);
     Error.stackTraceLimit = limit;
+    Object.defineProperty(this, 'grace', { value: grace });
   }
 }
 

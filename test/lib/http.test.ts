@@ -216,7 +216,7 @@ t.test('errors are printed when nobody asked for them', async (t) => {
   await fetch(`${server.url}/x`);
   await server.end();
   console.error = original;
-  t.match(printed, [['skein: GET /x:', { message: 'boom' }]]);
+  t.match(printed, [[/^skein: client 127\.0\.0\.1:\d+, GET \/x:$/, { message: 'boom' }]]);
 });
 
 t.test('a client that goes away cancels its handlers, unless their response is out', async (t) => {
