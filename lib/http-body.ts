@@ -39,7 +39,7 @@ export function readBody(request: IncomingMessage, options: BodyOptions = {}): O
   if (typeof limit !== 'number' || !(limit >= 0)) {
     throw new TypeError(`the limit of readBody is in bytes, 0 or more, got ${inWords(limit)}`);
   }
-  return suspend<Buffer>(function readBody(resume) {
+  return suspend<Buffer>(function readingBody(resume) {
     return collect(request, limit, resume);
   });
 }

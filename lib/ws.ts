@@ -195,7 +195,7 @@ export function dialWebSocket(
   options: ClientOptions & { readonly protocols?: string | string[] } = {},
 ): Operation<WebSocketConnection> {
   const { protocols = [], ...clientOptions } = options;
-  return suspend<WebSocketConnection>(function dialWebSocket(resume) {
+  return suspend<WebSocketConnection>(function dialling(resume) {
     const ws = new WebSocket(url, protocols, { maxPayload: MAX_PAYLOAD, ...clientOptions });
     const socket = new WebSocketConnection(ws);
     ws.once('error', (error) => resume(error));

@@ -240,9 +240,9 @@ t.test('a stream over a connection stops a fast peer, and is stopped by a slow o
       );
       t.ok(stream.writableLength + accepted - conn.bytesWritten < 1_000_000, 'bounded');
       t.ok(stream.writableNeedDrain);
-      const drained = onceEvent(stream, 'drain');
+      const emptied = onceEvent(stream, 'drain');
       peer.resume();
-      yield* wait(drained);
+      yield* wait(emptied);
       stream.resume();
     }),
   ),

@@ -2,7 +2,7 @@ import { spawnSync, spawn as spawnProcess } from 'node:child_process';
 import { once as onceEvent } from 'node:events';
 import { WebSocket } from 'ws';
 import t from 'tap';
-import { run, pause, serveHttp, sleep, spawn } from '../../lib/index.ts';
+import { Latch, run, pause, serveHttp, sleep, spawn } from '../../lib/index.ts';
 import { reactor } from '../../lib/the-reactor.ts';
 import { dialWebSocket, serveWebSocket, type WebSocketHandler, webSockets } from '../../lib/ws.ts';
 import { failure } from '../support/pair.ts';
@@ -77,10 +77,10 @@ t.test('another client is understood, and sees how a handler ends', async (t) =>
 });
 
 t.test('a receiver that is slow stops the sender', async (t) => {
-  let isOpen = false;
+  const gate = new Latch();
   const server = await serving(function* (socket) {
     yield* sleep(10);
-    while (!isOpen) yield* sleep(10);
+    yield* gate.wait();
     let size = 0;
     for (let message; (message = yield* socket.receive()) !== null;) size += message.length;
     t.equal(size, 400 * 65_536);
@@ -97,7 +97,7 @@ t.test('a receiver that is slow stops the sender', async (t) => {
   }
   t.ok(client.bufferedAmount > 5_000_000, `${client.bufferedAmount} bytes wait at the sender`);
   t.ok(process.memoryUsage().arrayBuffers - before < 100_000_000);
-  isOpen = true;
+  gate.countDown();
   client.close();
   await onceEvent(client, 'close');
   await server.end();

@@ -49,13 +49,13 @@ const ended = run(() =>
 );
 const url = `http://127.0.0.1:${await listening}/`;
 
-let isOver = false;
+const over = new AbortController();
 let most = 0;
 const answers: number[] = [];
 const attack = promisify(execFile)('slowhttptest', [
   ...['-c', '1000', '-H', '-i', '10', '-r', '200', '-l', '30', '-u', url],
-]).finally(() => (isOver = true));
-while (!isOver) {
+]).finally(() => over.abort());
+while (!over.signal.aborted) {
   const { stdout } = await promisify(execFile)('curl', ['-sS', '-w', ' %{time_total}', '-m', '10', url]);
   const [text, seconds] = stdout.split(' ');
   if (text !== 'hello') throw new Error(`curl got ${stdout}`);
