@@ -94,7 +94,7 @@ const upgradeRequired: HttpHandler = function* upgradeRequired(_, response) {
  * import { webSockets } from 'skein/ws';
  *
  * await run(() =>
- *   serveHttp(0, function* (request, response) { response.end('a page'); }, {
+ *   serveHttp(0, function* (_, response) { response.end('a page'); }, {
  *     signal: AbortSignal.abort(),
  *     upgrade: webSockets(function* (socket) { yield* socket.send('hello'); }),
  *   }),
