@@ -28,8 +28,8 @@
 // R12 `detach` gives the connection up to a stream of Node's, for what only that can do, such as TLS: what was
 //     written goes out first, and what has come and was not read is read there. After it nothing is called back.
 //     It counts as open until that stream is closed.
-// R13 `adopt` makes a socket of a stream of Node's, under the same rules. A stream that is destroyed before its
-//     end fails with `ERR_STREAM_PREMATURE_CLOSE`.
+// R13 `adopt` makes a socket of a stream of Node's, under the same rules; its counts begin with `sent` of the
+//     carrier. A stream that is destroyed before its end fails with `ERR_STREAM_PREMATURE_CLOSE`.
 // R14 `connect` goes to one address or one path. Which addresses a name stands for, and in which order they are tried,
 //     is decided above; a listener binds the first that its name stands for.
 
@@ -134,6 +134,8 @@ export interface Socket {
 export interface Carrier {
   /** Knows of delays and probes, and can be reset; null for a stream that knows nothing of networks. */
   readonly socket: net.Socket | null;
+  /** Bytes that went out on it before, which the new socket's counts begin with. Default 0. */
+  readonly sent?: number;
   readonly localAddress: Endpoint;
   readonly remoteAddress: Endpoint;
 }

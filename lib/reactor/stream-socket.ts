@@ -22,8 +22,8 @@ export class StreamSocket implements Socket {
   owner: SocketOwner | null = null;
   localAddress: Endpoint;
   remoteAddress: Endpoint;
-  written = 0;
-  sent = 0;
+  written: number;
+  sent: number;
   writeError: Error | undefined;
   readonly #host: StreamHost;
   readonly #stream: Duplex;
@@ -46,12 +46,14 @@ export class StreamSocket implements Socket {
   #isCalling = false;
   #isReset = false;
 
-  constructor(host: StreamHost, stream: Duplex, { socket, localAddress, remoteAddress }: Carrier) {
+  constructor(host: StreamHost, stream: Duplex, { socket, localAddress, remoteAddress, sent = 0 }: Carrier) {
     this.#host = host;
     this.#stream = stream;
     this.#carrier = socket;
     this.localAddress = localAddress;
     this.remoteAddress = remoteAddress;
+    this.written = sent;
+    this.sent = sent;
     socket?.unref();
     // Else the listener would have it read at once.
     stream.pause();
@@ -166,6 +168,7 @@ export class StreamSocket implements Socket {
     this.#dropOutput();
     if (this.#received.hasEnded && this.#isShut) stream.destroy();
     else if (unread !== null) stream.unshift(unread);
+    this.#received.hasEnded = true;
     this.#carrier?.ref();
     return stream;
   }
