@@ -10,21 +10,28 @@ import { WaitQueue } from '../scheduler/wait-queue.ts';
 import { Address, type AddressLike } from './address.ts';
 import { Connection } from './connection.ts';
 import { checkCount, guarded, ioError, uncaught } from './io-error.ts';
-import type { Listener, ListenOptions as ReactorOptions, Socket } from './reactor/contract.ts';
+import type { Endpoint, Listener, ListenOptions as ReactorOptions, Socket } from './reactor/contract.ts';
 import { reactor } from './the-reactor.ts';
+import { listenTls } from './tls-listener.ts';
+import { checkTls, serverOf, type TlsOptions } from './tls-options.ts';
 
 /** How to listen; all are optional. */
 export interface ListenOptions extends ReactorOptions {
   /**
-   * Hears of errors of accepting (`EMFILE`, …) and of refused connections; the acceptor goes on. By
-   * default they become process warnings.
+   * Connections speak TLS: those whose handshake is complete are accepted. A client has 10 s for it, or
+   * `handshakeTimeout`. It takes a `key` and a `cert`, a `pfx` or an `SNICallback`.
+   */
+  readonly tls?: TlsOptions | undefined;
+  /**
+   * Hears of errors of accepting (`EMFILE`, …), of refused connections and of handshakes that failed, with the peer's
+   * address; the acceptor goes on. By default they become process warnings.
    */
   readonly onError?: ((error: Error) => void) | undefined;
   /** Told where it listens, once it does. */
   readonly onListening?: ((address: Address) => void) | undefined;
 }
 
-/** Milliseconds between two warnings of refused connections. */
+/** Milliseconds between two warnings of connections that were refused. */
 const WARN_EVERY = 1_000;
 
 /** Who takes connections by callback: an event loop. */
@@ -64,12 +71,16 @@ export class Acceptor {
   /** @internal The event loop that it was added to. */
   loop: { forget(acceptor: Acceptor): void } | null = null;
 
-  /** @throws TypeError if the address or an option is malformed */
+  /** @throws TypeError if the address or an option is malformed; what node:tls says of a malformed key or certificate */
   constructor(address: AddressLike | Address, options: ListenOptions = {}) {
     this.#requested = Address.parse(address);
     this.#options = options;
     checkCount(options.backlog, 'backlog');
     checkCount(options.maxConnections, 'maxConnections');
+    const { tls } = options;
+    if (tls === undefined) return;
+    checkTls(tls, 'the tls of listen');
+    serverOf(tls, 'the tls of listen');
   }
 
   /** Where it listens; the port is known once it is bound. */
@@ -79,7 +90,7 @@ export class Acceptor {
     return new Address(host, port, path);
   }
 
-  /** Connections that were refused because descriptors or `maxConnections` ran out. */
+  /** Connections that were refused because descriptors or `maxConnections` ran out, or whose handshake failed. */
   get dropped(): number {
     return this.#listener?.dropped ?? 0;
   }
@@ -118,7 +129,11 @@ export class Acceptor {
   bind(onBound: () => void): void {
     this.checkOpen();
     this.#onBound.push(onBound);
-    this.#listener ??= reactor.listen(this.#requested, this.#options, this);
+    const { tls } = this.#options;
+    this.#listener ??=
+      tls === undefined
+        ? reactor.listen(this.#requested, this.#options, this)
+        : listenTls(this.#requested, this.#options, tls, this);
   }
 
   /** @internal It listens, or never will. */
@@ -202,9 +217,19 @@ export class Acceptor {
   /** @internal */
   onAcceptError(error: Error): void {
     const failure = ioError(error, `accepting on ${this.address}`, this.address);
+    this.#report(failure, failure.code === 'ERR_LIMIT');
+  }
+
+  /** @internal */
+  onPrepareError(error: Error, peer: Endpoint, step: string): void {
+    const from = Address.of(peer);
+    this.#report(ioError(error, `accepting ${from} on ${this.address}: ${step}`, from), true);
+  }
+
+  #report(failure: NodeJS.ErrnoException, isPeers: boolean): void {
     const report = this.#options.onError ?? this.#taker?.onError;
     if (report !== undefined) guarded(report, failure);
-    else if (this.#taker !== null && failure.code !== 'ERR_LIMIT') guarded(uncaught, failure);
+    else if (this.#taker !== null && !isPeers) guarded(uncaught, failure);
     else this.#warn(failure);
   }
 

@@ -7,16 +7,15 @@ import { ClosedError, inWords, TimeoutError } from '../scheduler/errors.ts';
 import type { Operation } from '../scheduler/operation.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
 import { suspend } from '../scheduler/suspend.ts';
-import { Address } from './address.ts';
 import { ConnectionDuplex } from './connection-duplex.ts';
 import { IdleTimer } from './idle.ts';
 import { RequestTimer } from './request-timer.ts';
 import { checkCallback, checkData, checkDuration } from './io-error.ts';
 import { Linger } from './linger.ts';
 import { Output } from './output.ts';
+import type { Socket } from './reactor/contract.ts';
 import { ReadingHalf } from './reading-half.ts';
 import { end, flush, write } from './write.ts';
-import { KEEP_ALIVE, type Socket } from './reactor/contract.ts';
 
 /**
  * A TCP or Unix connection. `listen`, `dial`, `serve` and `EventLoop` make them.
@@ -43,36 +42,17 @@ export class Connection extends ReadingHalf {
   /** @internal The event loop that it was added to. */
   loop: { forget(conn: Connection): void } | null = null;
   readonly #scheduler: Scheduler;
-  readonly #socket: Socket;
   readonly #output: Output;
   /** Makes the error that later users get; null while open. */
   #closed: (() => Error) | null = null;
   #linger: Linger | null = null;
-  // Made when somebody asks: there may be tens of thousands of connections.
-  #localAddress: Address | null = null;
-  #remoteAddress: Address | null = null;
-  #noDelay = true;
-  #keepAlive = KEEP_ALIVE;
 
   /** @internal */
   constructor(socket: Socket, isAdded: boolean, scheduler: Scheduler) {
     super(socket, isAdded);
-    this.#socket = socket;
     this.#scheduler = scheduler;
     this.#output = new Output(socket);
     socket.owner = this;
-  }
-
-  /** This side's address. */
-  get localAddress(): Address {
-    this.#localAddress ??= Address.of(this.#socket.localAddress);
-    return this.#localAddress;
-  }
-
-  /** The peer's address, as it was when the connection was made. */
-  get remoteAddress(): Address {
-    this.#remoteAddress ??= Address.of(this.#socket.remoteAddress);
-    return this.#remoteAddress;
   }
 
   // Coroutine face.
@@ -141,9 +121,7 @@ export class Connection extends ReadingHalf {
       this.#linger?.reset(reason);
       return;
     }
-    this.#shut(reason);
-    this.#socket.reset();
-    this.#output.abort(reason);
+    this.#abort(reason);
   }
 
   /**
@@ -184,30 +162,6 @@ export class Connection extends ReadingHalf {
   /** Closed on this side, by `close`, `reset` or the idle timeout. */
   get isClosed(): boolean {
     return this.#closed !== null;
-  }
-
-  /** Bytes that the kernel has taken. */
-  get bytesWritten(): number {
-    return this.#socket.sent;
-  }
-
-  /** Small writes are sent at once, without Nagle's delay. Default true. */
-  get noDelay(): boolean {
-    return this.#noDelay;
-  }
-  set noDelay(on: boolean) {
-    this.#noDelay = on;
-    this.#socket.setNoDelay(on);
-  }
-
-  /** Milliseconds of silence before a dead peer is probed for; 0 for never. Default 15,000. */
-  get keepAlive(): number {
-    return this.#keepAlive;
-  }
-  set keepAlive(ms: number) {
-    checkDuration(ms, 'keepAlive');
-    this.#keepAlive = ms;
-    this.#socket.setKeepAlive(ms);
   }
 
   /**
@@ -265,6 +219,13 @@ export class Connection extends ReadingHalf {
     this.#output.onSent();
   }
 
+  #abort(reason: () => Error): void {
+    if (this.#closed !== null) return;
+    this.#shut(reason);
+    this.socket.reset();
+    this.#output.abort(reason);
+  }
+
   #shut(reason: () => Error): void {
     this.#closed = reason;
     this.loop?.forget(this);
@@ -277,7 +238,7 @@ export class Connection extends ReadingHalf {
 
   #shutAndLinger(reason: () => Error): Linger {
     this.#shut(reason);
-    this.#linger = new Linger(this.#socket, this.#output, this.#scheduler.timers);
+    this.#linger = new Linger(this.socket, this.#output, this.#scheduler.timers);
     return this.#linger;
   }
 

@@ -9,7 +9,10 @@ import { Address, type AddressLike } from './address.ts';
 import { Connection } from './connection.ts';
 import { dialError, dialTimeout } from './dial-error.ts';
 import { HappyEyeballs } from './happy-eyeballs.ts';
-import { checkCallback, checkDuration, checkLookup, guarded } from './io-error.ts';
+import { asClient, handshakeTimeout, type Role, secureInTime } from './handshake.ts';
+import { checkCallback, checkDuration, checkLookup, guarded, ioError } from './io-error.ts';
+import type { Socket } from './reactor/contract.ts';
+import { checkTls, clientOptions, DEFAULTS, HANDSHAKE_TIMEOUT, type TlsOptions } from './tls-options.ts';
 
 /** How to dial; all are optional. */
 export interface DialOptions {
@@ -20,6 +23,12 @@ export interface DialOptions {
    * `[{ address, family }, …]` to its callback. `dns.lookup` by default. It is not asked about addresses and paths.
    */
   readonly lookup?: LookupFunction | undefined;
+  /**
+   * Speak TLS: the connection is there once the handshake is complete, and the server has shown that it is the host
+   * that is dialled. With `true` it is verified by the certificates that Node trusts. The `timeout` covers the
+   * handshake as well; without one there are 10 s for it.
+   */
+  readonly tls?: true | TlsOptions | undefined;
 }
 
 type OnResult = (conn: Connection | null, error: Error | null) => void;
@@ -44,15 +53,23 @@ export class Connector {
   readonly address: Address;
   readonly #timeout: number;
   readonly #lookup: LookupFunction | undefined;
+  /** Does the handshakes; null without TLS. */
+  readonly #role: Role | null;
+  readonly #handshakeTimeout: number;
 
-  /** @throws TypeError if the address or an option is malformed */
+  /** @throws TypeError if the address or an option is malformed; what node:tls says of a malformed certificate or key */
   constructor(address: AddressLike | Address, options: DialOptions = {}) {
     this.address = Address.parse(address);
     const { timeout = Infinity, lookup } = options;
+    const tls = options.tls === true ? DEFAULTS : options.tls;
     checkDuration(timeout, 'the timeout of dial');
     checkLookup(lookup, 'dial');
     this.#timeout = timeout;
     this.#lookup = lookup;
+    if (tls !== undefined) checkTls(tls, 'the tls of dial');
+    this.#role =
+      tls === undefined ? null : asClient(clientOptions(tls, this.address.host, 'the tls of dial'));
+    this.#handshakeTimeout = tls?.handshakeTimeout ?? (timeout < Infinity ? Infinity : HANDSHAKE_TIMEOUT);
   }
 
   /**
@@ -76,10 +93,25 @@ export class Connector {
   attempt(onConnect: (conn: Connection) => void, onFailure: (explain: () => Error) => void): () => void {
     const { address } = this;
     const scheduler = currentScheduler();
+    const failTls = (cause: Error): void =>
+      onFailure(() => ioError(cause, `dialling ${address}: TLS`, address));
+    const arrive = (socket: Socket): void => {
+      timer?.stop();
+      onConnect(new Connection(socket, true, scheduler));
+    };
+    let endTls: (() => void) | null = null;
     const race = new HappyEyeballs(address, this.#lookup, scheduler.timers, {
-      onConnect: (socket) => {
-        timer?.stop();
-        onConnect(new Connection(socket, true, scheduler));
+      onConnect: (connected) => {
+        if (this.#role === null) {
+          arrive(connected);
+          return;
+        }
+        const { timers } = scheduler;
+        endTls = secureInTime(connected, this.#role, this.#handshakeTimeout, timers, (error, socket) => {
+          timer?.stop();
+          if (socket !== null) arrive(socket);
+          else failTls(error!);
+        });
       },
       onFailure: () => {
         timer?.stop();
@@ -90,13 +122,16 @@ export class Connector {
       this.#timeout < Infinity
         ? new Timer(scheduler.timers, () => {
             race.end();
-            onFailure(() => dialTimeout(address, this.#timeout, race));
+            endTls?.();
+            if (endTls !== null) failTls(handshakeTimeout(this.#timeout));
+            else onFailure(() => dialTimeout(address, this.#timeout, race));
           })
         : null;
     timer?.start(this.#timeout);
     return () => {
       timer?.stop();
       race.end();
+      endTls?.();
     };
   }
 }
@@ -131,7 +166,8 @@ const DIAL = kind<Connection, Connector, End | null>({
  * @throws TypeError if the address or an option is malformed; the system's error (`ECONNREFUSED`, `ENOTFOUND`, …)
  * with this coroutine's stack; if several addresses were tried, an AggregateError whose message names each with its
  * code, with their errors in `errors` and the `code` of the last; TimeoutError after `timeout` ms, which names each
- * address with its code or `still connecting`, with the errors so far in `errors`
+ * address with its code or `still connecting`, with the errors so far in `errors`; with `tls` the error of the handshake,
+ * with Node's code (`CERT_HAS_EXPIRED`, …)
  *
  * @example
  * ```ts

@@ -20,3 +20,5 @@ export { listen } from './listen.ts';
 export { copyBoth, pipe } from './pipe.ts';
 export { reactorName } from './the-reactor.ts';
 export { serve, type ServeOptions } from './serve.ts';
+export { TlsInfo } from './tls-info.ts';
+export type { TlsOptions } from './tls-options.ts';

@@ -1,16 +1,19 @@
 // Errors of the network as users meet them: with the stack of the coroutine that was waiting, and with
 // what the system said (N11). And the way out for callbacks that throw (N12).
 
-import { inWords } from '../scheduler/errors.ts';
+import { inWords, TimeoutError } from '../scheduler/errors.ts';
 import { atLeaf } from '../scheduler/at-leaf.ts';
 import type { Address } from './address.ts';
 
 /** An error that names who was spoken to, made where the coroutine waits, from what the system said. */
 export function ioError(cause: Error, action: string, address: Address): NodeJS.ErrnoException {
-  const { code, syscall } = cause as NodeJS.ErrnoException;
+  const { code, syscall, reason } = cause as NodeJS.ErrnoException & { reason?: unknown };
   // A socket has one error: the write that meets that of a read must not say "read ECONNRESET".
   const isTransfer = syscall === 'read' || syscall === 'write';
-  const error = new Error(`${action}: ${isTransfer && code ? code : cause.message}`, { cause });
+  // The messages of OpenSSL name its source files; the reason is what it has to say.
+  const said = typeof reason === 'string' ? reason : cause.message;
+  const Kind = cause instanceof TimeoutError ? TimeoutError : Error;
+  const error = new Kind(`${action}: ${isTransfer && code ? code : said}`, { cause });
   return detailed(atLeaf(error), cause, address);
 }
 

@@ -1,6 +1,6 @@
 // The half of a connection that reads, in both faces: `read`, `readLine` and their kin for coroutines, `recv` for
-// callbacks. It stands apart from `Connection`, which adds writing, closing and what the socket is set to. What it
-// reads from, and who may read, is `Input`.
+// callbacks. It stands apart from `Connection`, which adds writing and closing. What it reads from, and who may read,
+// is `Input`.
 
 import { inWords } from '../scheduler/errors.ts';
 import { IDLE, NEW, type Operation } from '../scheduler/operation.ts';
@@ -20,17 +20,19 @@ import {
 import { Input } from './input.ts';
 import { type OnData, readFrom, readInto, type ReadOperation, Receipt } from './read.ts';
 import type { Socket } from './reactor/contract.ts';
+import { SocketSettings } from './socket-settings.ts';
 
 /** For those who name no limit. */
 const LINES = new LineFraming(DEFAULT_LIMIT);
 
-export abstract class ReadingHalf {
+export abstract class ReadingHalf extends SocketSettings {
   /** @internal */
   protected readonly input: Input;
   readonly #readOperation: ReadOperation;
 
   /** @internal */
   constructor(socket: Socket, isAdded: boolean) {
+    super(socket);
     this.input = new Input(socket, isAdded);
     this.#readOperation = readFrom(this.input);
   }
