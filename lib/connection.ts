@@ -4,7 +4,7 @@
 
 import type { Duplex } from 'node:stream';
 import { ClosedError, inWords, TimeoutError } from '../scheduler/errors.ts';
-import type { Operation } from '../scheduler/operation.ts';
+import type { Co, Operation } from '../scheduler/operation.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
 import { suspend } from '../scheduler/suspend.ts';
 import { ConnectionDuplex } from './connection-duplex.ts';
@@ -15,6 +15,7 @@ import { Linger } from './linger.ts';
 import { Output } from './output.ts';
 import type { Socket } from './reactor/contract.ts';
 import { ReadingHalf } from './reading-half.ts';
+import { type StartTlsOptions, Upgrade } from './start-tls.ts';
 import { end, flush, write } from './write.ts';
 
 /**
@@ -42,15 +43,18 @@ export class Connection extends ReadingHalf {
   /** @internal The event loop that it was added to. */
   loop: { forget(conn: Connection): void } | null = null;
   readonly #scheduler: Scheduler;
+  /** The host that was dialled; '' if none was. */
+  readonly #host: string;
   readonly #output: Output;
   /** Makes the error that later users get; null while open. */
   #closed: (() => Error) | null = null;
   #linger: Linger | null = null;
 
   /** @internal */
-  constructor(socket: Socket, isAdded: boolean, scheduler: Scheduler) {
+  constructor(socket: Socket, isAdded: boolean, scheduler: Scheduler, host = '') {
     super(socket, isAdded);
     this.#scheduler = scheduler;
+    this.#host = host;
     this.#output = new Output(socket);
     socket.owner = this;
   }
@@ -86,6 +90,40 @@ export class Connection extends ReadingHalf {
   /** Half-close: no more writes, reads go on. Waits as `flush` does. */
   end(): Operation<void> {
     return end(this.#output);
+  }
+
+  /**
+   * Goes on over TLS, for protocols that begin in the clear and agree to (STARTTLS). Waits until what was written is
+   * out, then until the handshake is over; meanwhile nobody else may read or write. What has come and was not read
+   * belongs to the handshake. The one whose handshake fails finds the connection reset; so does who cancels it.
+   *
+   * @throws TypeError if the options do not fit; BusyError if somebody reads or writes; StateError if it is over
+   * TLS already; ClosedError after `end` or `close`; TimeoutError after `handshakeTimeout` ms; the error of the handshake
+   * (`CERT_HAS_EXPIRED`, …), which all later uses of the connection throw as well
+   *
+   * @example
+   * ```ts
+   * import { type Co, type Connection } from 'skein';
+   *
+   * function* submit(conn: Connection): Co<void> {
+   *   yield* conn.write('STARTTLS\r\n');
+   *   if (!String(yield* conn.read()).startsWith('220')) throw new Error('no TLS here');
+   *   yield* conn.startTls();
+   * }
+   * ```
+   */
+  startTls(options: StartTlsOptions = {}): Co<void> {
+    return new Upgrade(
+      {
+        input: this.input,
+        output: this.#output,
+        timers: this.#scheduler.timers,
+        host: this.#host,
+        resume: (socket) => this.#resume(socket),
+        abort: (reason) => this.#abort(reason),
+      },
+      options,
+    ).run();
   }
 
   // Callback face.
@@ -219,6 +257,15 @@ export class Connection extends ReadingHalf {
     this.#output.onSent();
   }
 
+  /** TLS has begun. */
+  #resume(socket: Socket): void {
+    this.socket = socket;
+    this.input.resume(socket);
+    this.#output.resume(socket);
+    socket.owner = this;
+    this.input.idle?.touch();
+  }
+
   #abort(reason: () => Error): void {
     if (this.#closed !== null) return;
     this.#shut(reason);
@@ -228,6 +275,8 @@ export class Connection extends ReadingHalf {
 
   #shut(reason: () => Error): void {
     this.#closed = reason;
+    // Perhaps TLS was being started.
+    this.#output.resume(this.socket);
     this.loop?.forget(this);
     this.loop = null;
     this.input.idle?.stop();

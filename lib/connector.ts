@@ -97,7 +97,7 @@ export class Connector {
       onFailure(() => ioError(cause, `dialling ${address}: TLS`, address));
     const arrive = (socket: Socket): void => {
       timer?.stop();
-      onConnect(new Connection(socket, true, scheduler));
+      onConnect(new Connection(socket, true, scheduler, address.host));
     };
     let endTls: (() => void) | null = null;
     const race = new HappyEyeballs(address, this.#lookup, scheduler.timers, {

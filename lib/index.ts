@@ -20,5 +20,6 @@ export { listen } from './listen.ts';
 export { copyBoth, pipe } from './pipe.ts';
 export { reactorName } from './the-reactor.ts';
 export { serve, type ServeOptions } from './serve.ts';
+export type { StartTlsOptions } from './start-tls.ts';
 export { TlsInfo } from './tls-info.ts';
 export type { TlsOptions } from './tls-options.ts';

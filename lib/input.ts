@@ -32,9 +32,12 @@ export class Input {
   idle: IdleTimer | null = null;
   /** Hears of each byte, too; null while there is no limit to the time of a request. */
   request: RequestTimer | null = null;
-  readonly #socket: Socket;
+  /** Another one takes over when TLS begins. */
+  #socket: Socket;
   /** What came and was not taken, or was put back; null until there is such a thing. */
   #held: Held | null = null;
+  /** TLS is being started: nothing that is put back would have come over it. */
+  #isSurrendered = false;
   /** Whether input is delivered: false after `EventLoop.del`. */
   #isAdded: boolean;
   /** Makes the error of whoever reads after the connection was closed. */
@@ -132,11 +135,30 @@ export class Input {
   /** Puts a copy of bytes before those that were not read. */
   unread(bytes: Uint8Array): void {
     if (this.#closed !== null) throw atLeaf(this.#closed());
+    if (this.#isSurrendered)
+      throw new BusyError(`cannot put bytes back: TLS with ${this.peer} is being started`);
     (this.#held ??= new Held()).prepend(bytes);
     this.bytesRead -= bytes.byteLength;
     if (this.reader === null) return;
     this.#socket.unwantRead();
     this.await(this.reader);
+  }
+
+  /** Gives what is held up to one who claims the connection until `resume`. */
+  surrender(reader: Reader): Buffer | undefined {
+    this.checkFree(reader);
+    this.reader = reader;
+    this.#isSurrendered = true;
+    const held = this.#held;
+    this.#held = null;
+    return held?.take(held.size);
+  }
+
+  /** Goes on with another socket. */
+  resume(socket: Socket): void {
+    this.#socket = socket;
+    this.#isSurrendered = false;
+    this.reader = null;
   }
 
   /** Whether something waits to be taken. What is held for one who waits for more is no such thing. */

@@ -28,7 +28,8 @@ interface Sending {
 }
 
 export class Output {
-  readonly socket: Socket;
+  /** Another one takes over when TLS begins. */
+  socket: Socket;
   // Most connections never have any of these, and there may be tens of thousands: null until the first waits.
   /** Waiting for their turn: nothing of theirs is accepted. */
   writers: WaitQueue<DrainOperation> | null = null;
@@ -175,6 +176,16 @@ export class Output {
     const first = this.writers?.first ?? null;
     if (first === null) return;
     if (this.hasFailed || this.waiting <= HIGH_WATER_MARK) first.notify();
+  }
+
+  /** Until another socket takes over, `reason` makes the error of whoever writes. */
+  suspend(reason: () => Error): void {
+    this.#closed = reason;
+  }
+
+  resume(socket: Socket): void {
+    this.#closed = null;
+    this.socket = socket;
   }
 
   /** The connection was closed: all who wait are woken, what is borrowed is copied first (N7). */

@@ -4,11 +4,11 @@ import { type ChildProcessWithoutNullStreams, spawn as start } from 'node:child_
 import { once } from 'node:events';
 import net from 'node:net';
 import t from 'tap';
-import { dial, listen, run, spawn, wait } from '../../lib/index.ts';
+import { type Co, type Connection, dial, listen, run, spawn, wait } from '../../lib/index.ts';
 import { authority, certificate, noOpenssl } from '../support/certificates.ts';
 import { failure } from '../support/pair.ts';
 import { connect, until } from '../support/peers.ts';
-import { serverTls } from '../support/tls-pair.ts';
+import { readToEnd, serverTls } from '../support/tls-pair.ts';
 
 const needs = { skip: noOpenssl };
 
@@ -134,6 +134,41 @@ t.test('openssl without TLS 1.2 is refused', needs, (t) =>
     t.match(errors[0]?.code, /UNSUPPORTED_PROTOCOL|VERSION/);
     yield* wait(client.exited);
     acceptor.close();
+  }),
+);
+
+/** The part of SMTP that comes before TLS, and one command over it. */
+function* smtp(conn: Connection): Co<string> {
+  const line = function* (): Co<string> {
+    return String(yield* conn.read()).trim();
+  };
+  yield* conn.write('220 skein\r\n');
+  yield* line();
+  yield* conn.write('250-skein\r\n250 STARTTLS\r\n');
+  yield* line();
+  yield* conn.write('220 go ahead\r\n');
+  yield* conn.startTls({ ...serverTls(), isServer: true });
+  const command = yield* line();
+  yield* conn.write('250 over TLS\r\n');
+  return command;
+}
+
+t.test('openssl -starttls smtp', needs, (t) =>
+  run(function* () {
+    for (const [flag, version] of versions) {
+      const acceptor = yield* listen(0);
+      const client = openssl(...clientArgs(acceptor.address.port, flag, '-starttls', 'smtp', '-crlf'));
+      client.child.stdin.write('NOOP\n');
+      const conn = yield* acceptor.accept();
+      t.equal(yield* smtp(conn), 'NOOP');
+      t.equal(conn.tls?.protocol, version);
+      yield* wait(until(() => client.output().includes('250 over TLS'), 'the answer'));
+      client.child.stdin.end();
+      t.equal((yield* readToEnd(conn)).byteLength, 0);
+      conn.close();
+      yield* wait(client.exited);
+      acceptor.close();
+    }
   }),
 );
 
