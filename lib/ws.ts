@@ -94,10 +94,18 @@ const upgradeRequired: HttpHandler = function* upgradeRequired(_, response) {
  * import { webSockets } from 'skein/ws';
  *
  * await run(() =>
- *   serveHttp(0, function* (_, response) { response.end('a page'); }, {
- *     signal: AbortSignal.abort(),
- *     upgrade: webSockets(function* (socket) { yield* socket.send('hello'); }),
- *   }),
+ *   serveHttp(
+ *     0,
+ *     function* (request, response) {
+ *       response.end(`a page at ${request.url}`);
+ *     },
+ *     {
+ *       signal: AbortSignal.abort(),
+ *       upgrade: webSockets(function* (socket) {
+ *         yield* socket.send('hello');
+ *       }),
+ *     },
+ *   ),
  * );
  * ```
  */
