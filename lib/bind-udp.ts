@@ -3,7 +3,7 @@
 import dgram from 'node:dgram';
 import { isIPv6, type LookupFunction } from 'node:net';
 import { outside } from '../scheduler/context.ts';
-import { kind } from '../scheduler/kind.ts';
+import { kind, neverReady } from '../scheduler/kind.ts';
 import { expectWhole } from '../scheduler/numbers.ts';
 import { Leaf, type Operation } from '../scheduler/operation.ts';
 import type { Address, AddressLike } from './address.ts';
@@ -68,7 +68,7 @@ interface Request {
 type End = () => void;
 
 const BIND = kind<UdpSocket, Request, End | null>({
-  poll: () => false,
+  poll: neverReady,
   arm(operation) {
     operation.item = bind(
       operation.target,

@@ -1,7 +1,7 @@
 // Outgoing connections: dialling that can be cancelled and has a deadline.
 
 import type { LookupFunction } from 'node:net';
-import { kind } from '../scheduler/kind.ts';
+import { kind, neverReady } from '../scheduler/kind.ts';
 import { Leaf, type Operation } from '../scheduler/operation.ts';
 import { currentScheduler } from '../scheduler/run.ts';
 import { Timer } from '../scheduler/timers.ts';
@@ -140,7 +140,7 @@ export class Connector {
 type End = () => void;
 
 const DIAL = kind<Connection, Connector, End | null>({
-  poll: () => false,
+  poll: neverReady,
   arm(operation) {
     operation.item = operation.target.attempt(
       (conn) => operation.fire(conn),

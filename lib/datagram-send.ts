@@ -5,7 +5,7 @@
 import type dgram from 'node:dgram';
 import { isIPv4, isIPv6, type LookupFunction } from 'node:net';
 import { ClosedError } from '../scheduler/errors.ts';
-import { kind } from '../scheduler/kind.ts';
+import { kind, neverReady } from '../scheduler/kind.ts';
 import { Leaf, type Operation } from '../scheduler/operation.ts';
 import type { Address } from './address.ts';
 import { ioError } from './io-error.ts';
@@ -110,7 +110,7 @@ export function sendDatagram(outlet: Outlet, data: string | Uint8Array, to: Addr
 }
 
 const SEND = kind<void, Outlet, Sending>({
-  poll: () => false,
+  poll: neverReady,
   arm(operation) {
     const { target: outlet, item } = operation;
     outlet.checkOpen();

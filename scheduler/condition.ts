@@ -9,7 +9,7 @@ import { shield } from './deadline.ts';
 import { inWords, StateError } from './errors.ts';
 import { type Lock, runningInWords } from './lock.ts';
 import { Mutex } from './mutex.ts';
-import { kind } from './kind.ts';
+import { kind, neverReady } from './kind.ts';
 import { type Co, Leaf } from './operation.ts';
 import { notes, type NameOptions } from './sync.ts';
 import { WaitQueue } from './wait-queue.ts';
@@ -102,7 +102,7 @@ export class Condition {
 
 /** Its item is the lock that it gives up while it waits. */
 const AWAIT_NOTICE = kind<void, Condition, Lock>({
-  poll: () => false,
+  poll: neverReady,
   arm(operation) {
     const { target, item } = operation;
     // Both at once, or a notice could come in between.

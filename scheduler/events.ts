@@ -2,7 +2,7 @@
 // soon as the event has come, or the wait was cancelled or lost in a `select`.
 
 import { inWords } from './errors.ts';
-import { kind, type Kind } from './kind.ts';
+import { kind, type Kind, neverReady } from './kind.ts';
 import { ARMED, Leaf, type Operation } from './operation.ts';
 
 /** What Node calls an EventEmitter: sockets, streams, processes. */
@@ -112,7 +112,7 @@ function listening<T, Source, Listeners extends { event: string | symbol }>(
   unlisten: (source: Source, listeners: Listeners) => void,
 ): Kind<T, Source, Listeners> {
   return kind<T, Source, Listeners>({
-    poll: () => false,
+    poll: neverReady,
     arm(operation) {
       const { target, item } = operation;
       try {

@@ -29,6 +29,9 @@ export interface Behaviour<T, Target, Item> {
 
 export type Kind<T, Target, Item> = Required<Behaviour<T, Target, Item>>;
 
+/** The `poll` of whatever has to begin before it can be ready. */
+export const neverReady = (): boolean => false;
+
 /** Completes a behaviour with what is usual. One literal, so that the tables, too, have one shape. */
 export function kind<T, Target = undefined, Item = undefined>(
   behaviour: Behaviour<T, Target, Item>,

@@ -12,7 +12,7 @@
 import { core } from './core.ts';
 import { BusyError } from './errors.ts';
 import type { Coroutine } from './coroutine.ts';
-import type { Kind } from './kind.ts';
+import { type Kind, neverReady } from './kind.ts';
 import { isProbing, noteStack } from './probe.ts';
 import { warnOfSwallowing } from './warnings.ts';
 import type { Yieldable } from './yieldable.ts';
@@ -144,7 +144,7 @@ export class Leaf<T, Target = unknown, Item = unknown> implements Operation<T> {
     if (isProbing) return note(this);
     if (this.state <= IDLE) {
       this.state = IDLE;
-      if (mustGiveWay(this)) return SUSPENDED;
+      if (mustGiveWay(this)) return giveWay(this);
       return this.kind.poll(this) ? finish(this) : park(this);
     }
     if (this.state === ARMED || (this.waiter !== null && isElsewhere(this.waiter))) {
@@ -211,7 +211,6 @@ export function finish<T>(operation: Leaf<T>): IteratorReturnResult<T> {
 }
 
 // Plain functions, not private methods: those would put a brand on each operation that is made.
-
 function settle(operation: Leaf<unknown>, state: number, value: unknown): void {
   if (operation.state !== ARMED) return;
   operation.state = state;
@@ -219,7 +218,7 @@ function settle(operation: Leaf<unknown>, state: number, value: unknown): void {
   operation.waiter?.wake(operation);
 }
 
-function park<T>(operation: Leaf<T>): IteratorResult<Suspension, T> {
+function arm(operation: Leaf<unknown>): void {
   operation.state = ARMED;
   try {
     operation.kind.arm(operation);
@@ -227,6 +226,10 @@ function park<T>(operation: Leaf<T>): IteratorResult<Suspension, T> {
     operation.state = IDLE;
     throw error;
   }
+}
+
+function park<T>(operation: Leaf<T>): IteratorResult<Suspension, T> {
+  arm(operation);
   // Arming runs user code in `suspend`, which may have had its answer on the spot.
   if (operation.state !== ARMED) return take(operation);
   DONE.value = undefined;
@@ -256,10 +259,7 @@ export function take<T>(operation: Leaf<T>): IteratorResult<Suspension, T> {
   return park(operation);
 }
 
-/**
- * True when the coroutine must go to the back of the queue first (S3); else throws in a cancelled scope (C5).
- * In this order, since one that catches its cancellation in a loop must give way as well.
- */
+/** True when the coroutine must give way first (S3), even one that catches its cancellation in a loop (C5). */
 function mustGiveWay(operation: Leaf<unknown>): boolean {
   const { current } = core;
   if (current === null) return false;
@@ -268,8 +268,14 @@ function mustGiveWay(operation: Leaf<unknown>): boolean {
     return false;
   }
   if (current.scope.cancellation !== null && core.streak < 0) warnOfSwallowing(current);
-  core.last = operation;
   return true;
+}
+
+/** Suspends. What has to begin begins now: the event that it is about may come before the coroutine is resumed. */
+function giveWay<T>(operation: Leaf<T>): IteratorResult<Suspension, T> {
+  if (operation.kind.poll === neverReady && core.current?.scope.isCancelled === false) arm(operation);
+  core.last = operation;
+  return SUSPENDED;
 }
 
 /** Whether the running coroutine has used up its operations in a row, or the time of the turn. */
@@ -286,7 +292,7 @@ function note<T>(operation: Leaf<T>): IteratorResult<Suspension, T> {
   return SUSPENDED;
 }
 
-/** Whether the one who waits is another than the running coroutine, and takes the result itself. */
+/** Whether another than the running coroutine waits, and takes the result itself. */
 function isElsewhere(waiter: Waiter): boolean {
   return core.current !== null && waiter !== core.current && !(waiter instanceof Callback);
 }

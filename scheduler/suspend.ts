@@ -1,6 +1,6 @@
 // From callbacks to coroutines, in one function.
 
-import { kind } from './kind.ts';
+import { kind, neverReady } from './kind.ts';
 import { ARMED, Leaf, type Operation } from './operation.ts';
 
 type Resume<T> = (error?: unknown, value?: T) => void;
@@ -12,7 +12,7 @@ interface Call {
 }
 
 const SUSPEND = kind<unknown, Start<unknown>, Call | null>({
-  poll: () => false,
+  poll: neverReady,
 
   arm(operation) {
     const call: Call = { hook: null };

@@ -3,7 +3,7 @@
 
 import { core } from './core.ts';
 import { CancelledError, inWords } from './errors.ts';
-import { kind } from './kind.ts';
+import { kind, neverReady } from './kind.ts';
 import { Leaf, type Operation } from './operation.ts';
 import { isPromise } from './promise-like.ts';
 import type { Scope } from './scope.ts';
@@ -80,7 +80,7 @@ interface Job {
 
 /** Starts work that takes a signal; an earlier performance is without effect. */
 const WORK = kind<unknown, Work<unknown>, Job | null>({
-  poll: () => false,
+  poll: neverReady,
 
   arm(operation) {
     const job: Job = { controller: new AbortController(), scope: core.current?.scope };

@@ -1,5 +1,6 @@
 // One test for each bug of the concurrency that was fixed, named after it.
 
+import { EventEmitter } from 'node:events';
 import t from 'tap';
 import { dial, listen, serve } from '../../lib/index.ts';
 import {
@@ -7,6 +8,8 @@ import {
   Channel,
   type Co,
   dump,
+  Latch,
+  once,
   type Operation,
   pause,
   run,
@@ -253,3 +256,39 @@ t.test('ending a scope that was left behind made its coroutine forget its childr
     t.strictSame(log, ['a child has cleaned up', 'it has ended']);
   });
 });
+
+// A coroutine that had to give way armed its operation only when it was resumed, and the event had come meanwhile.
+
+t.test('an event that comes while a coroutine gives way is not lost', (t) =>
+  run(function* () {
+    const emitter = new EventEmitter();
+    const gate = new Latch(0);
+    for (let before = 0; before < 200; before++) {
+      yield* pause();
+      for (let count = 0; count < before; count++) yield* gate.wait();
+      queueMicrotask(() => emitter.emit('go', before));
+      t.same(yield* timeout(10_000, () => once(emitter, 'go')), [before]);
+    }
+    t.equal(emitter.listenerCount('go'), 0);
+  }),
+);
+
+t.test('S3 a coroutine whose callbacks come at once gives way', (t) =>
+  run(function* () {
+    let others = 0;
+    const other = spawn(
+      function* () {
+        for (;;) {
+          others++;
+          yield* pause();
+        }
+      },
+      { daemon: true },
+    );
+    for (let count = 0; count < 1_000; count++) {
+      t.equal(yield* suspend<number>((resume) => resume(null, count)), count);
+    }
+    t.ok(others >= 5, `${others} turns of the other`);
+    other.cancel();
+  }),
+);
