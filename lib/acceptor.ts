@@ -1,7 +1,7 @@
 // A listening socket, with both faces. Accepted connections go straight to those who asked, first come,
 // first served; nothing is accepted while nobody asks, as far as the reactor can help it (N10).
 
-import { ClosedError } from '../scheduler/errors.ts';
+import { ClosedError, inWords } from '../scheduler/errors.ts';
 import { kind } from '../scheduler/kind.ts';
 import { Leaf, type Operation } from '../scheduler/operation.ts';
 import { currentScheduler } from '../scheduler/run.ts';
@@ -10,9 +10,8 @@ import { WaitQueue } from '../scheduler/wait-queue.ts';
 import { Address, type AddressLike } from './address.ts';
 import { Connection } from './connection.ts';
 import { checkCount, guarded, ioError, uncaught } from './io-error.ts';
+import { openListener } from './open-listener.ts';
 import type { Endpoint, Listener, ListenOptions as ReactorOptions, Socket } from './reactor/contract.ts';
-import { reactor } from './the-reactor.ts';
-import { listenTls } from './tls-listener.ts';
 import { checkTls, serverOf, type TlsOptions } from './tls-options.ts';
 
 /** How to listen; all are optional. */
@@ -23,8 +22,15 @@ export interface ListenOptions extends ReactorOptions {
    */
   readonly tls?: TlsOptions | undefined;
   /**
-   * Hears of errors of accepting (`EMFILE`, …), of refused connections and of handshakes that failed, with the peer's
-   * address; the acceptor goes on. By default they become process warnings.
+   * A proxy stands in front, such as HAProxy with `send-proxy` or `send-proxy-v2`, and says of each connection whose it
+   * is: by the PROXY protocol, version 1 or 2. The addresses of a connection are then the client's, and the one that
+   * the client spoke to. Whoever can connect can say anything, so only the proxy should be able to. A connection
+   * without a well-formed header is refused; the proxy has 10 s for it. Default false.
+   */
+  readonly proxyProtocol?: boolean | undefined;
+  /**
+   * Hears of errors of accepting (`EMFILE`, …), of refused connections, and of headers of proxies and handshakes that
+   * failed, with the peer's address; the acceptor goes on. By default they become process warnings.
    */
   readonly onError?: ((error: Error) => void) | undefined;
   /** Told where it listens, once it does. */
@@ -77,7 +83,10 @@ export class Acceptor {
     this.#options = options;
     checkCount(options.backlog, 'backlog');
     checkCount(options.maxConnections, 'maxConnections');
-    const { tls } = options;
+    const { tls, proxyProtocol = false } = options;
+    if (typeof proxyProtocol !== 'boolean') {
+      throw new TypeError(`proxyProtocol should be true or false, got ${inWords(proxyProtocol)}`);
+    }
     if (tls === undefined) return;
     checkTls(tls, 'the tls of listen');
     serverOf(tls, 'the tls of listen');
@@ -90,7 +99,7 @@ export class Acceptor {
     return new Address(host, port, path);
   }
 
-  /** Connections that were refused because descriptors or `maxConnections` ran out, or whose handshake failed. */
+  /** Connections that were refused because descriptors or `maxConnections` ran out, or whose header or handshake failed. */
   get dropped(): number {
     return this.#listener?.dropped ?? 0;
   }
@@ -129,11 +138,7 @@ export class Acceptor {
   bind(onBound: () => void): void {
     this.checkOpen();
     this.#onBound.push(onBound);
-    const { tls } = this.#options;
-    this.#listener ??=
-      tls === undefined
-        ? reactor.listen(this.#requested, this.#options, this)
-        : listenTls(this.#requested, this.#options, tls, this);
+    this.#listener ??= openListener(this.#requested, this.#options, this);
   }
 
   /** @internal It listens, or never will. */

@@ -136,7 +136,9 @@ export function* serveHttp(
       if (exchanges.length === 0) onError(error, undefined);
       // Not what the connection was waiting for.
       const { grace } = error as CutOffError;
-      for (const { req, handler } of exchanges) onError(new CutOffError(grace, handler?.describe()), req);
+      for (const exchange of exchanges) {
+        onError(new CutOffError(grace, exchange.handler?.describe()), exchange.req);
+      }
     },
   });
 }

@@ -21,6 +21,7 @@ export interface ProxyHeader {
 
 /** Of version 1, its CRLF included. */
 const LONGEST_LINE = 107;
+const SHORTEST_LINE = 'PROXY UNKNOWN\r\n'.length;
 
 /**
  * Of version 2. The specification wants a header to fit into the smallest TCP segment, which is 536 bytes; this
@@ -37,6 +38,14 @@ const LARGEST_HEADER = 4_096;
 export function parseProxyHeader(bytes: Buffer): ProxyHeader | undefined {
   if (bytes.length === 0) return undefined;
   return bytes[0] === SIGNATURE[0] ? parseBlock(bytes) : parseLine(bytes);
+}
+
+/** How many of the bytes that follow belong to a header for certain, while it is not whole. */
+export function bytesToCome(bytes: Buffer): number {
+  if (bytes.length < SHORTEST_LINE) return SHORTEST_LINE - bytes.length;
+  if (bytes[0] !== SIGNATURE[0]) return 1;
+  if (bytes.length < FIXED) return FIXED - bytes.length;
+  return FIXED + bytes.readUInt16BE(FIXED - 2) - bytes.length;
 }
 
 // Version 1, a line: PROXY TCP4 192.0.2.1 192.0.2.2 56324 443\r\n

@@ -144,7 +144,7 @@ export class Leaf<T, Target = unknown, Item = unknown> implements Operation<T> {
     if (isProbing) return note(this);
     if (this.state <= IDLE) {
       this.state = IDLE;
-      if (mustGiveWay(this)) return giveWay(this);
+      if (mustGiveWay()) return giveWay(this);
       return this.kind.poll(this) ? finish(this) : park(this);
     }
     if (this.state === ARMED || (this.waiter !== null && isElsewhere(this.waiter))) {
@@ -260,7 +260,7 @@ export function take<T>(operation: Leaf<T>): IteratorResult<Suspension, T> {
 }
 
 /** True when the coroutine must give way first (S3), even one that catches its cancellation in a loop (C5). */
-function mustGiveWay(operation: Leaf<unknown>): boolean {
+function mustGiveWay(): boolean {
   const { current } = core;
   if (current === null) return false;
   if ((--core.streak >= 0 && --core.untilClock > 0) || !isSpent(current)) {

@@ -84,5 +84,5 @@ function runNode(path: string): Promise<{ status: number | null; output: string 
   const child = spawn(process.execPath, [path], { env });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (output += String(data)));
-  return new Promise((resolve) => child.once('close', (status) => resolve({ status, output })));
+  return new Promise((settle) => child.once('close', (status) => settle({ status, output })));
 }
