@@ -16,7 +16,8 @@
 //   CloseTimeout       close and reset while both directions are busy: nobody waits on, nothing is left (N6, N7)
 //   ConcurrentMethods  anything may be called at any time; it all comes out even
 //
-// A new transport is one more line in stream.test.ts. Whatever is left of a subject fails it.
+// A new transport is one more line in stream.test.ts, or in stream-duplex.test.ts, which has those over streams of
+// Node. Whatever is left of a subject fails it.
 
 import t from 'tap';
 import { play, type Subject, type Transport } from '../support/streams.ts';
