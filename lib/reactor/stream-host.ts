@@ -6,6 +6,7 @@ import type { Carrier, Host, Socket } from './contract.ts';
 import type { Duplex } from 'node:stream';
 import { Holds } from './holds.ts';
 import { StreamSocket } from './stream-socket.ts';
+import type { StreamWriter } from './stream-writer.ts';
 
 const settled = Promise.resolve();
 
@@ -13,7 +14,7 @@ export class StreamHost {
   host: Host | null = null;
   readonly holds = new Holds();
   /** Written to in this turn. */
-  #dirty: StreamSocket[] = [];
+  #dirty: StreamWriter[] = [];
   #isTelling = false;
 
   adopt(stream: Duplex, carrier: Carrier): Socket {
@@ -26,7 +27,7 @@ export class StreamHost {
   }
 
   /** Calls `socket.flushTurn()` at the end of the turn. */
-  flushLater(socket: StreamSocket): void {
+  flushLater(socket: StreamWriter): void {
     if (this.#dirty.push(socket) === 1 && !this.#isTelling) void settled.then(this.#flushAll);
   }
 

@@ -1,59 +1,26 @@
-// A connection over a stream of Node's: a `net.Socket`, one with TLS upon it, or any other Duplex. Reading: one
-// permanent 'data' listener, paused only when a chunk comes unasked, since pausing per read costs more than the
-// read. Writing: what a turn writes is joined into one `stream.write`, and at most one waits inside Node, so that
-// `sent` follows the kernel. A stream may do anything inside of a call of ours, such as give data or throw: its
-// owner hears of it after the call (R1).
-//
-//   write ──► #output ── gather, at most 64 KiB ──► stream.write ── taken at once? ── yes ─► sent
-//                                                       │ no                             ▲
-//                                                       └─► in flight ──── callback ─────┘
+// A connection over a stream of Node's: a `net.Socket`, one with TLS upon it, or any other Duplex. Here is the half
+// that reads, and the end: one permanent 'data' listener, paused only when a chunk comes unasked, since pausing per read
+// costs more than the read. What comes inside of a call of ours is told after it (R1).
 
 import type net from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { Carrier, Endpoint, Socket, SocketOwner } from './contract.ts';
-import { Pending } from './pending.ts';
+import type { Carrier, Endpoint, Socket } from './contract.ts';
 import { Received } from './received.ts';
 import type { StreamHost } from './stream-host.ts';
+import { NOTHING, StreamWriter } from './stream-writer.ts';
 import { prematureClose } from './system-error.ts';
 
-const NOTHING = Buffer.alloc(0);
-
-export class StreamSocket implements Socket {
-  owner: SocketOwner | null = null;
+export class StreamSocket extends StreamWriter implements Socket {
   localAddress: Endpoint;
   remoteAddress: Endpoint;
-  written: number;
-  sent: number;
-  writeError: Error | undefined;
-  readonly #host: StreamHost;
-  readonly #stream: Duplex;
-  /** What carries the stream, or is it; null for a stream that knows nothing of networks. */
-  readonly #carrier: net.Socket | null;
   readonly #received = new Received();
   #wantsRead = false;
-  /** Written and not yet in flight. */
-  readonly #output = new Pending();
-  #inFlight = 0;
-  /** `flushTurn` will be called. */
-  #isDirty = false;
-  /** `sent` has grown and the owner does not know. */
-  #hasNews = false;
-  #wantsSent = false;
-  #isEnding = false;
-  /** `end` has reached Node. */
-  #isShut = false;
-  /** The stream is being called, and may answer on the spot. */
-  #isCalling = false;
-  #isReset = false;
 
-  constructor(host: StreamHost, stream: Duplex, { socket, localAddress, remoteAddress, sent = 0 }: Carrier) {
-    this.#host = host;
-    this.#stream = stream;
-    this.#carrier = socket;
-    this.localAddress = localAddress;
-    this.remoteAddress = remoteAddress;
-    this.written = sent;
-    this.sent = sent;
+  constructor(host: StreamHost, stream: Duplex, carrier: Carrier) {
+    super(host, stream, carrier);
+    const { socket } = carrier;
+    this.localAddress = carrier.localAddress;
+    this.remoteAddress = carrier.remoteAddress;
     socket?.unref();
     // Else the listener would have it read at once.
     stream.pause();
@@ -78,81 +45,34 @@ export class StreamSocket implements Socket {
   }
 
   wantRead(): void {
-    if (this.#wantsRead || this.#isReset) return;
+    if (this.#wantsRead || this.isReset) return;
     this.#wantsRead = true;
-    this.#host.holds.add();
+    this.host.holds.add();
     if (this.isReadable) queueMicrotask(() => this.#tellReader());
-    if (this.#stream.isPaused() || this.#stream.readableFlowing === null) this.#stream.resume();
+    if (this.stream.isPaused() || this.stream.readableFlowing === null) this.stream.resume();
   }
 
   unwantRead(): void {
     if (!this.#wantsRead) return;
     this.#wantsRead = false;
-    this.#host.holds.remove();
-  }
-
-  wantSent(): void {
-    if (this.#isReset) return;
-    this.#wantsSent = true;
-    if (this.written > this.sent) return;
-    this.#hasNews = true;
-    this.#later();
-  }
-
-  write(bytes: Uint8Array, isOwned: boolean): void {
-    if (bytes.byteLength === 0 || this.writeError !== undefined || this.#isReset) return;
-    if (this.written === this.sent) this.#host.holds.add();
-    this.written += bytes.byteLength;
-    this.#output.push(bytes, isOwned);
-    if (this.#inFlight === 0) this.#later();
-  }
-
-  writeCopy(data: string | Uint8Array): number {
-    const bytes = Buffer.from(data as string);
-    this.write(bytes, true);
-    return bytes.byteLength;
-  }
-
-  keep(): void {
-    this.#output.keep();
-  }
-
-  flush(): void {
-    this.#pump();
-    if (this.#hasNews) this.#later();
-  }
-
-  /** The end of a turn: hands over what it has written, and tells the owner what the kernel took. */
-  flushTurn(): void {
-    this.#isDirty = false;
-    this.#pump();
-    if (!this.#hasNews) return;
-    this.#hasNews = false;
-    if (!this.#wantsSent) return;
-    this.#wantsSent = false;
-    this.owner?.onSent();
-  }
-
-  end(): void {
-    this.#isEnding = true;
-    this.flush();
+    this.host.holds.remove();
   }
 
   reset(): void {
-    if (this.#isReset) return;
-    this.#isReset = true;
+    if (this.isReset) return;
+    this.isReset = true;
     this.owner = null;
     this.unwantRead();
-    this.#dropOutput();
+    this.dropOutput();
     this.#received.clear();
     // Node has RST for TCP alone, and after a shutdown libuv refuses it (EINVAL) and Node then leaks the
     // handle; closing with unread input sends it then as well.
-    if (isTcp(this.#carrier) && !this.#isShut) this.#carrier.resetAndDestroy();
-    this.#stream.destroy();
+    if (isTcp(this.carrier) && !this.isShut) this.carrier.resetAndDestroy();
+    this.stream.destroy();
   }
 
   detach(): Duplex {
-    const stream = this.#stream;
+    const stream = this.stream;
     const unread = this.#received.clear();
     stream.pause();
     stream.off('data', this.#onData);
@@ -160,106 +80,37 @@ export class StreamSocket implements Socket {
     stream.off('error', this.#onError);
     stream.off('close', this.#onClose);
     stream.off('finish', this.#onFinish);
-    this.flush();
-    for (let piece; (piece = this.#output.take()) !== undefined;) stream.write(piece);
-    this.#isReset = true;
+    this.handOverAll();
+    this.isReset = true;
     this.owner = null;
     this.unwantRead();
-    this.#dropOutput();
-    if (this.#received.hasEnded && this.#isShut) stream.destroy();
+    this.dropOutput();
+    if (this.#received.hasEnded && this.isShut) stream.destroy();
     else if (unread !== null) stream.unshift(unread);
     this.#received.hasEnded = true;
-    this.#carrier?.ref();
+    this.carrier?.ref();
     return stream;
   }
 
   setNoDelay(on: boolean): void {
-    this.#carrier?.setNoDelay(on);
+    this.carrier?.setNoDelay(on);
   }
 
   setKeepAlive(delay: number): void {
     // Node counts whole seconds and takes less than one for none.
-    this.#carrier?.setKeepAlive(delay > 0, Math.min(Math.max(delay, 1_000), 2_147_483_647));
-  }
-
-  /** Hands pieces over until one is not taken at once, or none is left. */
-  #pump(): void {
-    if (this.#inFlight > 0 || this.#isReset) return;
-    const stream = this.#stream;
-    for (let piece; (piece = this.#nextPiece()) !== undefined;) {
-      const size = piece.byteLength;
-      this.#inFlight = size;
-      if (stream !== this.#carrier) {
-        this.#call(() => stream.write(piece, this.#onWritten));
-        return;
-      }
-      stream.write(piece);
-      if (stream.writableLength > 0 || stream.errored !== null || stream.destroyed) {
-        // Only now a callback, by way of an empty write: it costs a tick, and most writes are taken at once.
-        // Other streams may show an empty write to somebody.
-        if (stream.errored === null && !stream.destroyed) stream.write(NOTHING, this.#onWritten);
-        return;
-      }
-      this.#inFlight = 0;
-      this.#taken(size);
-    }
-    if (!this.#isEnding || this.#isShut || stream.destroyed) return;
-    this.#isShut = true;
-    this.#call(() => stream.end());
-  }
-
-  /** Calls the stream. What it throws is its error, and what it does meanwhile is told later (R1). */
-  #call(method: () => void): void {
-    this.#isCalling = true;
-    try {
-      method();
-    } catch (error) {
-      this.#stream.destroy(error as Error);
-    } finally {
-      this.#isCalling = false;
-    }
-  }
-
-  #nextPiece(): Uint8Array | undefined {
-    try {
-      return this.#output.take();
-    } catch (error) {
-      this.#stream.destroy(error as Error);
-      return undefined;
-    }
-  }
-
-  #taken(size: number): void {
-    this.sent += size;
-    this.#hasNews = true;
-    if (this.sent === this.written) this.#host.holds.remove();
-  }
-
-  readonly #onWritten = (error?: Error | null): void => {
-    const size = this.#inFlight;
-    this.#inFlight = 0;
-    // A failed write has its own 'error' event, and a reset has dropped everything.
-    if (error || this.#isReset || this.writeError !== undefined) return;
-    this.#taken(size);
-    this.flushTurn();
-  };
-
-  #later(): void {
-    if (this.#isDirty) return;
-    this.#isDirty = true;
-    this.#host.flushLater(this);
+    this.carrier?.setKeepAlive(delay > 0, Math.min(Math.max(delay, 1_000), 2_147_483_647));
   }
 
   readonly #onData = (chunk: Buffer): void => {
     this.#received.add(chunk);
-    if (!this.#wantsRead || this.#isCalling) {
-      this.#stream.pause();
-      if (this.#isCalling) queueMicrotask(() => this.#tellReader());
+    if (!this.#wantsRead || this.isCalling) {
+      this.stream.pause();
+      if (this.isCalling) queueMicrotask(() => this.#tellReader());
       return;
     }
-    this.#host.beginBatch();
+    this.host.beginBatch();
     this.#tellReader();
-    this.#host.endBatch();
+    this.host.endBatch();
   };
 
   /**
@@ -267,57 +118,44 @@ export class StreamSocket implements Socket {
    * nothing; what is in flight has failed by the end of this event. After our own end nobody can tell.
    */
   readonly #onEnd = (): void => {
-    const mayAsk = this.#stream === this.#carrier && isTcp(this.#carrier) && !this.#isShut;
+    const mayAsk = this.stream === this.carrier && isTcp(this.carrier) && !this.isShut;
     if (!mayAsk) this.#tellEnd();
-    else if (this.#inFlight > 0) setImmediate(this.#tellEnd);
-    else this.#stream.write(NOTHING, this.#tellEnd);
+    else if (this.inFlight > 0) setImmediate(this.#tellEnd);
+    else this.stream.write(NOTHING, this.#tellEnd);
   };
 
   readonly #tellEnd = (error?: Error | null): void => {
     if (error || this.#received.error !== undefined) return;
     this.#received.hasEnded = true;
     this.#tellReader();
-    if (this.#stream !== this.#carrier) this.#onFinish();
+    if (this.stream !== this.carrier) this.#onFinish();
   };
 
   /** Both directions have ended, and a stream without `autoDestroy` would stay. */
   readonly #onFinish = (): void => {
-    if (this.#received.hasEnded && this.#isShut && this.#stream.writableFinished) this.#stream.destroy();
+    if (this.#received.hasEnded && this.isShut && this.stream.writableFinished) this.stream.destroy();
   };
 
   /** Node destroys a stream on its first error: what was read before it can still be taken. */
   readonly #onError = (error: Error): void => {
-    if (this.#isReset) return;
-    if (this.#isCalling) {
+    if (this.isReset) return;
+    if (this.isCalling) {
       queueMicrotask(() => this.#onError(error));
       return;
     }
     // What is still in Node's own buffer came before the error; `read` gives it, and may emit it as well.
-    this.#stream.off('data', this.#onData);
-    for (let rest; (rest = this.#stream.read() as Buffer | null) !== null;) this.#received.add(rest);
+    this.stream.off('data', this.#onData);
+    for (let rest; (rest = this.stream.read() as Buffer | null) !== null;) this.#received.add(rest);
     if (!this.#received.hasEnded) this.#received.error ??= error;
-    this.#failWriting(error);
+    this.failWriting(error);
     this.#tellReader();
   };
 
   readonly #onClose = (): void => {
-    if (this.#received.hasEnded && this.#isShut && this.written === this.sent) return;
-    if (this.#received.hasEnded) this.#failWriting(prematureClose());
+    if (this.#received.hasEnded && this.isShut && this.written === this.sent) return;
+    if (this.#received.hasEnded) this.failWriting(prematureClose());
     else this.#onError(prematureClose());
   };
-
-  #failWriting(error: Error): void {
-    if (this.#isReset || this.writeError !== undefined) return;
-    this.writeError = error;
-    this.#dropOutput();
-    this.owner?.onSent();
-  }
-
-  #dropOutput(): void {
-    this.#output.clear();
-    if (this.written > this.sent) this.#host.holds.remove();
-    this.written = this.sent;
-  }
 
   #tellReader(): void {
     if (!this.#wantsRead || !this.isReadable) return;
