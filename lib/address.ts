@@ -30,8 +30,11 @@ const EXPECTED = "a port, 'host:port', '[::1]:port', 'unix:/path', { host, port 
  * ```
  */
 export class Address {
+  /** A name or an IP address; '' for a Unix socket. */
   readonly host: string;
+  /** 0 for a Unix socket. */
   readonly port: number;
+  /** Of a Unix socket; else ''. */
   readonly path: string;
 
   /** @internal */
@@ -62,12 +65,14 @@ export class Address {
     return new Address(host, port, path);
   }
 
+  /** In the notation that `listen` and `dial` take. */
   toString(): string {
     if (this.path !== '') return `unix:${this.path}`;
     if (this.host === '') return 'an unnamed socket';
     return this.host.includes(':') ? `[${this.host}]:${this.port}` : `${this.host}:${this.port}`;
   }
 
+  /** As `toString`. */
   toJSON(): string {
     return this.toString();
   }

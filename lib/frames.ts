@@ -35,6 +35,7 @@ export interface FrameFormat {
   write(conn: Connection, payload: string | Uint8Array): Operation<void>;
 }
 
+/** How long the length is, and how long a frame may be; all are optional. */
 export interface LengthPrefixedOptions extends FrameOptions {
   /** Bytes of the length; 4 unless said otherwise. */
   readonly bytes?: 1 | 2 | 4 | 8 | undefined;

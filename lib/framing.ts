@@ -18,6 +18,7 @@ export const DEFAULT_LIMIT = 65_536;
 const LINE_FEED = Buffer.from('\n');
 const CARRIAGE_RETURN = 0x0d;
 
+/** How long a line or a frame may be. */
 export interface FrameOptions {
   /** Bytes that a line or a frame may have, without what ends it or tells its length; 65,536 unless said otherwise. */
   readonly limit?: number | undefined;

@@ -53,6 +53,7 @@ export class WebSocketConnection {
     return this.#closeCode;
   }
 
+  /** The text that the peer closed it with; '' if there is none. */
   get closeReason(): string {
     return this.#closeReason;
   }

@@ -10,6 +10,7 @@ export interface Clock {
   now(): number;
   /** Calls back in a macrotask once `deadline` has come, or earlier; replaces the alarm set before. */
   setAlarm(deadline: number, onAlarm: () => void): void;
+  /** Takes the alarm back, if one is set. */
   clearAlarm(): void;
 }
 

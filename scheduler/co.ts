@@ -31,12 +31,15 @@ export interface CoFunction {
 
   /** As `co`, with the `this` of the function, and of the functions that are yielded in it. */
   call<F extends Iterates>(self: ThisParameterType<F>, fn: F, ...args: Parameters<F>): Result<F>;
+  /** As `co`, of a generator. */
   call<T>(self: unknown, generator: Iterator<any, T, any>): Promise<Awaited<T>>;
+  /** As `co`, of another function, with its `this`. */
   call<Self, Args extends readonly unknown[], T>(
     self: Self,
     fn: (this: Self, ...args: Args) => T,
     ...args: Args
   ): Promise<Awaited<T>>;
+  /** As `co`, of any other value. */
   call<T>(self: unknown, value: T & NoFunction<T>): Promise<Awaited<T>>;
 
   /**

@@ -41,6 +41,7 @@ import { expectWhole } from './numbers.ts';
  * ```
  */
 export class Condition {
+  /** The one that is given up while waiting. */
   readonly mutex: Mutex;
   /** @internal */ readonly name: string;
   /** @internal */ readonly line = new WaitQueue<Leaf<void, Condition, Lock>>();

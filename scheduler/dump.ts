@@ -8,8 +8,11 @@ import type { Scope } from './scope.ts';
 
 /** A living coroutine at the moment of the dump. */
 export interface CoroutineInfo {
+  /** Its number, in the order of creation. */
   readonly id: number;
+  /** As `Coroutine.name`. */
   readonly name: string;
+  /** What it does at the moment. */
   readonly state: CoroutineState;
   /** Milliseconds since it was spawned. */
   readonly age: number;

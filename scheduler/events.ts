@@ -7,7 +7,9 @@ import { ARMED, Leaf, type Operation } from './operation.ts';
 
 /** What Node calls an EventEmitter: sockets, streams, processes. */
 export interface Emitter {
+  /** Adds a listener. */
   on(event: string | symbol, listener: (...args: unknown[]) => void): unknown;
+  /** Takes a listener away. */
   off(event: string | symbol, listener: (...args: unknown[]) => void): unknown;
 }
 

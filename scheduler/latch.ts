@@ -42,6 +42,7 @@ export class Latch {
     return this.#gate.count;
   }
 
+  /** Whether it was counted down; it stays so. */
   get isOpen(): boolean {
     return this.#gate.count === 0;
   }

@@ -46,6 +46,7 @@ export class Mutex {
     this.name = options.name ?? 'a mutex';
   }
 
+  /** Whether somebody has it. */
   get isLocked(): boolean {
     return this.held !== null;
   }

@@ -96,7 +96,9 @@ class Callback implements Waiter {
  * ```
  */
 export interface Operation<T> {
+  /** What `yield*` asks for: the operation itself. */
   [Symbol.iterator](): Iterator<Suspension, T, unknown>;
+  /** Performs it: a result that is done has its value, any other gives way to the scheduler. */
   next(sent?: unknown): IteratorResult<Suspension, T>;
   /** Ends the wait, as `generator.throw` on the coroutine asks. */
   throw(error: unknown): IteratorResult<Suspension, T>;

@@ -51,10 +51,12 @@ export class RwLock {
     this.name = options.name ?? 'a read-write lock';
   }
 
+  /** Whether somebody has it, to read or to write. */
   get isLocked(): boolean {
     return this.#writer !== null || this.#readers > 0;
   }
 
+  /** Whether somebody has it to write. */
   get isWriteLocked(): boolean {
     return this.#writer !== null;
   }
