@@ -31,7 +31,8 @@ export interface DialOptions {
   readonly tls?: true | TlsOptions | undefined;
 }
 
-type OnResult = (conn: Connection | null, error: Error | null) => void;
+/** What `connect` calls back: with a connection or with an error. */
+export type OnResult = (conn: Connection | null, error: Error | null) => void;
 
 /**
  * Makes connections to an address: the callback face of `dial`.

@@ -46,6 +46,7 @@ const READ_INTO = kind<number, Input, Uint8Array>({
   describe: ({ target }) => `reading from ${target.peer}`,
 });
 
+/** What `recv` calls back: with bytes, with null for the end of the stream, or with null and an error. */
 export type OnData = (data: Buffer | null, error: Error | null) => void;
 
 /** One `recv`: its callback is called once, never inside the call that registered it. */

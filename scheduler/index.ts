@@ -41,7 +41,7 @@ export { select, type Selected, trySelect } from './select.ts';
 export { type Permit, Semaphore, type SemaphoreOptions } from './semaphore.ts';
 export { singleflight } from './singleflight.ts';
 export { after, every, sleep } from './sleep.ts';
-export { suspend } from './suspend.ts';
+export { type Resume, suspend } from './suspend.ts';
 export type { NameOptions } from './sync.ts';
 export { wait } from './wait.ts';
 export { WaitGroup } from './wait-group.ts';

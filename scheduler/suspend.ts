@@ -3,7 +3,8 @@
 import { kind, neverReady } from './kind.ts';
 import { ARMED, Leaf, type Operation } from './operation.ts';
 
-type Resume<T> = (error?: unknown, value?: T) => void;
+/** What `suspend` hands out: it ends the wait with a value, or with an error that is neither null nor undefined. */
+export type Resume<T> = (error?: unknown, value?: T) => void;
 type Start<T> = (resume: Resume<T>) => unknown;
 
 /** One performance: a `resume` of an earlier one is without effect. */
