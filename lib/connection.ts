@@ -224,7 +224,8 @@ export class Connection extends ReadingHalf {
    * Milliseconds in which a whole request has to come, from its first byte until something is written; 0, the default,
    * for as long as it takes. The connection is closed then, and whoever reads gets a `TimeoutError`. A client that
    * sends a byte now and then never trips `idleTimeout`, but this. Time in which nobody reads does not end it: a
-   * handler may think as long as it likes.
+   * handler may think as long as it likes. It is for protocols in which each request is answered: of one that is not,
+   * the time goes on.
    */
   get requestTimeout(): number {
     return this.input.request?.timeout ?? 0;

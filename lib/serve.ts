@@ -29,7 +29,7 @@ export interface ServeOptions extends Omit<ListenOptions, 'onError'>, StopOption
   readonly maxConnections?: number | undefined;
   /** The `idleTimeout` of each connection. Default 0, for never. */
   readonly idleTimeout?: number | undefined;
-  /** The `requestTimeout` of each connection, a total and not a gap. Default 0, for none. */
+  /** The `requestTimeout` of each connection, a total and not a gap: for protocols in which each is answered. Default 0, for none. */
   readonly requestTimeout?: number | undefined;
 }
 
