@@ -12,6 +12,7 @@ import { Connection } from './connection.ts';
 import { checkCount, guarded, ioError, uncaught } from './io-error.ts';
 import { openListener } from './open-listener.ts';
 import type { Endpoint, Listener, ListenOptions as ReactorOptions, Socket } from './reactor/contract.ts';
+import { Seldom } from './seldom.ts';
 import { checkTls, serverOf, type TlsOptions } from './tls-options.ts';
 
 /** How to listen; all are optional. */
@@ -36,9 +37,6 @@ export interface ListenOptions extends ReactorOptions {
   /** Told where it listens, once it does. */
   readonly onListening?: ((address: Address) => void) | undefined;
 }
-
-/** Milliseconds between two warnings of connections that were refused. */
-const WARN_EVERY = 1_000;
 
 /** Who takes connections by callback: an event loop. */
 export interface Taker {
@@ -73,7 +71,7 @@ export class Acceptor {
   readonly #onBound: (() => void)[] = [];
   readonly #waiters = new WaitQueue<AcceptOperation>();
   #taker: Taker | null = null;
-  #warnedAt = -Infinity;
+  readonly #warnings = new Seldom();
   /** @internal The event loop that it was added to. */
   loop: { forget(acceptor: Acceptor): void } | null = null;
 
@@ -248,9 +246,7 @@ export class Acceptor {
 
   /** A refusal is a peer's doing: it must not end the process, nor flood the log. */
   #warn(failure: NodeJS.ErrnoException): void {
-    const now = performance.now();
-    if (now - this.#warnedAt < WARN_EVERY) return;
-    this.#warnedAt = now;
+    if (this.#warnings.ask() === undefined) return;
     const message = `${failure.message} (${this.dropped} refused so far)`;
     process.emitWarning(message, { type: 'AcceptWarning', code: failure.code ?? '' });
   }

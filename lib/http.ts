@@ -31,7 +31,7 @@ export type UpgradeHandler = (
 export interface HttpOptions extends Omit<ServeOptions, 'onError'> {
   /**
    * Hears of what a handler threw and of what was cut off after `grace`, with the request, and without one of
-   * errors of accepting. By default it is printed to stderr. What clients do wrong is answered (400, 408, 431) and is no error of the server.
+   * errors of accepting. By default it is printed to stderr, as `serve` does it. What clients do wrong is answered (400, 408, 431) and is no error of the server.
    */
   readonly onError?: ((error: unknown, request: IncomingMessage | undefined) => void) | undefined;
   /** Milliseconds that the headers of a request may take, from the first byte or from the connection. Default 8,000. */

@@ -10,6 +10,7 @@ import { checkCallback, checkCount, checkDuration } from './io-error.ts';
 import { bind, listen } from './listen.ts';
 import { roomForSockets } from './reactor/descriptors.ts';
 import { CutOffError, type Handler, Server } from './server.ts';
+import { Seldom } from './seldom.ts';
 import { checkStop, type StopOptions, watchStop } from './stop.ts';
 
 /** How to serve; all are optional. */
@@ -17,7 +18,8 @@ export interface ServeOptions extends Omit<ListenOptions, 'onError'>, StopOption
   /**
    * Hears of what a handler threw, of a write that failed after its handler had ended, of clients that were cut off
    * after `grace` (a `TimeoutError` that says what the handler was waiting for), and, without a connection, of
-   * errors of accepting. By default they are printed to stderr.
+   * errors of accepting. By default they are printed to stderr, the last of these once a second at most: a peer can
+   * cause as many of them as it likes.
    */
   readonly onError?: ((error: unknown, conn: Connection | undefined) => void) | undefined;
   /** Milliseconds that handlers have to finish before they are cut off. Default 5,000. */
@@ -112,9 +114,19 @@ export function* serve(
   }
 }
 
+/** Errors of accepting, and others of peers that no handler had: of all servers, since stderr is one for all. */
+const peersErrors = new Seldom();
+
 /** @internal The `onError` of whoever has none; `what` is what the client had asked for. */
 export function printError(error: unknown, conn: Connection | undefined, what?: string): void {
-  const who = conn === undefined ? 'skein' : `skein: client ${conn.remoteAddress}`;
+  let who = 'skein';
+  if (conn !== undefined) {
+    who += `: client ${conn.remoteAddress}`;
+  } else if (!(error instanceof CutOffError)) {
+    const passedOver = peersErrors.ask();
+    if (passedOver === undefined) return;
+    if (passedOver > 0) who += ` (${passedOver} more like this were not printed)`;
+  }
   const where = what === undefined ? who : `${who}, ${what}`;
   // Of a client that was cut off there is no more to say than that, and there may be thousands.
   if (error instanceof CutOffError) console.error(`${where}: ${error.message}`);

@@ -9,6 +9,7 @@ import {
   reactorName,
   run,
   serve,
+  serveHttp,
   sleep,
   spawn,
   wait,
@@ -82,6 +83,42 @@ t.test('serve prints errors when nobody asked for them', async (t) => {
   await server.ended;
   console.error = original;
   t.match(printed, [[/^skein: client 127\.0\.0\.1:\d+:$/, { message: 'boom' }]]);
+});
+
+t.test('a peer cannot flood stderr with errors of accepting', async (t) => {
+  const printed: unknown[][] = [];
+  const { error: original } = console;
+  console.error = (...args: unknown[]) => printed.push(args);
+  const since = performance.now();
+  let isFrom = 0;
+  const refused = async (port: number): Promise<void> => {
+    const peer = await connect({ port });
+    peer.write('no header of a proxy\r\n');
+    await readAll(peer).catch(() => {});
+    peer.destroy();
+    isFrom++;
+  };
+  const plain = await serving(echo, { proxyProtocol: true });
+  let httpPort = 0;
+  const stop = new AbortController();
+  const onListening = ({ port }: { port: number }): void => void (httpPort = port);
+  const http = run(() => serveHttp(0, () => pause(), { proxyProtocol: true, signal: stop.signal, onListening }));
+  await until(() => httpPort > 0);
+  for (let count = 0; count < 10; count++) {
+    await refused(plain.port);
+    await refused(httpPort);
+  }
+  await new Promise((resolve) => setTimeout(resolve, 1_050));
+  await refused(plain.port);
+  plain.stop();
+  stop.abort();
+  await Promise.all([plain.ended, http]);
+  console.error = original;
+  const seconds = (performance.now() - since) / 1_000;
+  t.ok(printed.length >= 2 && printed.length <= seconds + 1, `${printed.length} lines in ${seconds} s`);
+  t.match(printed[0], ['skein:', { code: 'ERR_PROTOCOL' }]);
+  const others = printed.map(([who]) => Number(/\((\d+) more like this/.exec(String(who))?.[1] ?? 0));
+  t.equal(printed.length + others.reduce((sum, count) => sum + count), isFrom, 'each is printed or counted');
 });
 
 t.test('N3 a write that fails after its handler has ended goes to onError', async (t) => {

@@ -1,0 +1,23 @@
+// What a peer can cause as often as it likes must not flood a log: it is told of once a second, and then also
+// how often it was passed over. Whoever tells of it asks first.
+
+/** Milliseconds between two that are told of. */
+const EVERY = 1_000;
+
+export class Seldom {
+  #toldAt = -Infinity;
+  #passedOver = 0;
+
+  /** How many were passed over since the last one, if this one is to be told of; undefined if it is passed over too. */
+  ask(): number | undefined {
+    const now = performance.now();
+    if (now - this.#toldAt < EVERY) {
+      this.#passedOver++;
+      return undefined;
+    }
+    this.#toldAt = now;
+    const passedOver = this.#passedOver;
+    this.#passedOver = 0;
+    return passedOver;
+  }
+}
