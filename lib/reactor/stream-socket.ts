@@ -30,6 +30,8 @@ export class StreamSocket extends StreamWriter implements Socket {
     // Whoever else has the stream may just destroy it.
     stream.on('close', this.#onClose);
     if (stream !== socket) stream.on('finish', this.#onFinish);
+    // What came before there was a listener does not come again.
+    this.#received.hasEnded = stream.readableEnded;
   }
 
   get isReadable(): boolean {
