@@ -9,7 +9,7 @@ import type { Scheduler } from '../scheduler/scheduler.ts';
 import { WaitQueue } from '../scheduler/wait-queue.ts';
 import { Address, type AddressLike } from './address.ts';
 import { Connection } from './connection.ts';
-import { checkCount, guarded, ioError, uncaught } from './io-error.ts';
+import { checkCallback, checkCount, guarded, ioError, uncaught } from './io-error.ts';
 import { openListener } from './open-listener.ts';
 import type { Endpoint, Listener, ListenOptions as ReactorOptions, Socket } from './reactor/contract.ts';
 import { Seldom } from './seldom.ts';
@@ -81,10 +81,14 @@ export class Acceptor {
     this.#options = options;
     checkCount(options.backlog, 'backlog');
     checkCount(options.maxConnections, 'maxConnections');
-    const { tls, proxyProtocol = false } = options;
-    if (typeof proxyProtocol !== 'boolean') {
-      throw new TypeError(`proxyProtocol should be true or false, got ${inWords(proxyProtocol)}`);
+    const { tls, onError, onListening } = options;
+    for (const name of ['ipv6Only', 'reusePort', 'proxyProtocol'] as const) {
+      const { [name]: flag = false } = options;
+      if (typeof flag !== 'boolean')
+        throw new TypeError(`${name} should be true or false, got ${inWords(flag)}`);
     }
+    if (onError !== undefined) checkCallback(onError, 'the onError of listen');
+    if (onListening !== undefined) checkCallback(onListening, 'the onListening of listen');
     if (tls === undefined) return;
     checkTls(tls, 'the tls of listen');
     serverOf(tls, 'the tls of listen');

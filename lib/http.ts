@@ -109,7 +109,11 @@ export function* serveHttp(
     maxHeaderSize,
     ServerResponse: Exchange,
   });
-  server.on('request', (request, response) => clientOf(request.socket).begin(response));
+  server.on('request', (request, response) => {
+    // Such as a write after the end, which would else be nobody's error and end the process.
+    response.on('error', (error) => onError(error, request));
+    clientOf(request.socket).begin(response);
+  });
   server.on('clientError', (error: NodeJS.ErrnoException, stream) => {
     const status = statusOf(error);
     if (status === undefined) stream.destroy();

@@ -129,6 +129,8 @@ export class Input {
       throw error;
     }
     held.settle();
+    // It may be the beginning of a request that came with the one before, and counts from when it is waited for.
+    if (held.size > 0) this.request?.touch();
     return undefined;
   }
 

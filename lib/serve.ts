@@ -82,6 +82,7 @@ export function* serve(
   const { onError = printError, onListening, ...listenOptions } = others;
   if (typeof handler !== 'function') throw new TypeError(`serve expects a handler, got ${inWords(handler)}`);
   checkCallback(onError, 'the onError of serve');
+  if (onListening !== undefined) checkCallback(onListening, 'the onListening of serve');
   checkStop('serve', options);
   checkDuration(grace, 'the grace of serve');
   checkDuration(idleTimeout, 'the idleTimeout of serve');

@@ -1,5 +1,6 @@
 // Who may ask a server to end: an AbortSignal, and the signals of the operating system.
 
+import { constants } from 'node:os';
 import { inWords } from '../scheduler/errors.ts';
 import { notASignal } from '../scheduler/options.ts';
 
@@ -20,11 +21,22 @@ const USUAL: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM'];
 export function checkStop(what: string, { signal, signals = false }: StopOptions): void {
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw notASignal(what, signal);
   if (typeof signals === 'boolean') return;
-  if (Array.isArray(signals) && signals.every((name) => typeof name === 'string' && name.startsWith('SIG')))
-    return;
+  const unknown = Array.isArray(signals) ? signals.find((name) => !canBeCaught(name)) : signals;
+  if (Array.isArray(signals) && unknown === undefined) return;
   throw new TypeError(
-    `the signals of ${what} should be true or names such as 'SIGTERM', got ${inWords(signals)}`,
+    `the signals of ${what} should be true or names of signals that can be caught, got ${inWords(unknown)}`,
   );
+}
+
+function canBeCaught(name: unknown): boolean {
+  return typeof name === 'string' && name in constants.signals && name !== 'SIGKILL' && name !== 'SIGSTOP';
+}
+
+/** Whom each signal stops. They share one listener of it: more than ten would look like a leak to Node. */
+const stops = new Map<NodeJS.Signals, Set<() => void>>();
+
+function onSignal(name: NodeJS.Signals): void {
+  for (const stop of stops.get(name) ?? []) stop();
 }
 
 /** Calls `stop` when the end is asked for, at once if it was already; gives a function that stops watching. */
@@ -32,13 +44,21 @@ export function watchStop({ signal, signals = false }: StopOptions, stop: () => 
   const names = signals === true ? USUAL : signals || [];
   const unwatch = (): void => {
     signal?.removeEventListener('abort', onStop);
-    for (const name of names) process.removeListener(name, onStop);
+    for (const name of names) {
+      const others = stops.get(name);
+      // The last one: the next such signal has its usual effect.
+      if (others?.delete(onStop) && others.size === 0) process.removeListener(name, onSignal);
+    }
   };
   const onStop = (): void => {
     unwatch();
     stop();
   };
-  for (const name of names) process.once(name, onStop);
+  for (const name of names) {
+    if (!stops.has(name)) stops.set(name, new Set());
+    if (stops.get(name)!.size === 0) process.on(name, onSignal);
+    stops.get(name)!.add(onStop);
+  }
   signal?.addEventListener('abort', onStop);
   if (signal?.aborted) onStop();
   return unwatch;

@@ -9,6 +9,7 @@
 
 import { Buffer } from 'node:buffer';
 import net from 'node:net';
+import { constants } from 'node:os';
 import type { Socket } from './contract.ts';
 import { EpollReader } from './epoll-reader.ts';
 import { ENDED, ENDING, GONE, type Place, RESET, SHUT, TELL_READABLE, TELL_SENT } from './epoll-slot.ts';
@@ -17,6 +18,10 @@ import { SAYS_BLOCKED, SAYS_FAILED, SAYS_SENT, SAYS_WRITABLE, SENT_WANTED, WANTE
 import { Pending } from './pending.ts';
 import type { Contributor } from './shared-output.ts';
 import { systemError } from './system-error.ts';
+
+/** What `shutdown` says of a connection that the peer has reset, and what that is. */
+const NOT_CONNECTED = -constants.errno.ENOTCONN;
+const RESET_BY_PEER = constants.errno.ECONNRESET;
 
 /** Writes up to here are copied and go out with the others of their turn; larger ones go by themselves. */
 const SMALL = 16_384;
@@ -263,7 +268,8 @@ export class EpollSocket extends EpollReader implements Socket, Contributor {
       return;
     this.state |= SHUT;
     const result = this.reactor.native.shutdown(this.slot, this.generation);
-    if (result < 0) this.failWriting(systemError(-result, 'shutdown'));
+    if (result < 0)
+      this.failWriting(systemError(result === NOT_CONNECTED ? RESET_BY_PEER : -result, 'shutdown'));
     this.leaveIfDone();
   }
 }

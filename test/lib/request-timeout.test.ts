@@ -39,6 +39,18 @@ t.test('a request that comes byte by byte is cut off after its time in all', asy
   await server.ended;
 });
 
+t.test('the beginning of a request that came with the one before counts, too', async (t) => {
+  const errors: unknown[] = [];
+  const server = await serving(answer(0), { requestTimeout: TOTAL, onError: (error) => errors.push(error) });
+  const peer = await connect(server);
+  peer.write('whole\nhalf');
+  t.equal(String(await readAll(peer)), '5\n', 'the connection is closed');
+  peer.destroy();
+  t.match(errors, [{ code: 'ERR_TIMEOUT', message: /was not complete/ }]);
+  server.stop();
+  await server.ended;
+});
+
 t.test('each request has its own time, and waiting for one has none', async (t) => {
   const errors: unknown[] = [];
   const server = await serving(answer(0), { requestTimeout: TOTAL, onError: (error) => errors.push(error) });

@@ -160,10 +160,27 @@ t.test('signals end a server in stages, by option, and the second one at once', 
   for (const { peer } of [byDefault, gentle, named]) peer.destroy();
 });
 
+t.test('many servers share one listener of a signal, and all end', async (t) => {
+  const servers = await Promise.all(
+    Array.from({ length: 12 }, () => serving(echo, { signals: ['SIGUSR1'] })),
+  );
+  t.equal(process.listenerCount('SIGUSR1'), 1);
+  servers[0]!.stop();
+  await servers[0]!.ended;
+  t.equal(process.listenerCount('SIGUSR1'), 1);
+  process.kill(process.pid, 'SIGUSR1');
+  await Promise.all(servers.map(({ ended }) => ended));
+  t.equal(process.listenerCount('SIGUSR1'), 0);
+});
+
 t.test('malformed options are told at once', async (t) => {
   const refused: [object, RegExp][] = [
-    [{ signals: 'SIGTERM' }, /signals of serve should be true or names such as 'SIGTERM', got "SIGTERM"/],
-    [{ signals: ['TERM'] }, /signals of serve .* got an array/],
+    [{ signals: 'SIGTERM' }, /signals of serve should be true or names of signals .* got "SIGTERM"/],
+    [{ signals: ['SIGTERM', 'SIGFOO'] }, /signals of serve .* got "SIGFOO"/],
+    [{ signals: ['SIGKILL'] }, /signals of serve .* got "SIGKILL"/],
+    [{ onListening: 1 }, /the onListening of serve expects a callback, got 1/],
+    [{ reusePort: 'yes' }, /reusePort should be true or false, got "yes"/],
+    [{ ipv6Only: 1 }, /ipv6Only should be true or false, got 1/],
     [{ signal: {} }, /signal/],
     [{ idleTimeout: -1 }, /idleTimeout of serve expects milliseconds/],
     [{ maxConnections: 0.5 }, /maxConnections expects a whole number/],
