@@ -1,4 +1,8 @@
-// 'skein': sockets, and everything of 'skein/scheduler'.
+/**
+ * Sockets, and everything of 'skein/scheduler'.
+ *
+ * @module skein
+ */
 
 export * from '../scheduler/index.ts';
 export { Acceptor, type ListenOptions } from './acceptor.ts';

@@ -1,5 +1,11 @@
-// 'skein/ws': WebSockets, served and dialled, through the package `ws`, which is for the user to install: 'skein'
-// itself never imports it. Invariant: no WebSocket outlives its handler.
+/**
+ * WebSockets, served and dialled, through the package `ws`, which is for the user to install: 'skein' itself never
+ * imports it.
+ *
+ * @module skein/ws
+ */
+
+// Invariant: no WebSocket outlives its handler.
 
 import { type ClientOptions, WebSocket, WebSocketServer } from 'ws';
 import type { IncomingMessage } from 'node:http';

@@ -1,5 +1,10 @@
-// 'skein/co': the `co` package (4.6) on skein's scheduler; a program changes one import. Here is only the
-// entrance. What may be yielded, and what it means, is yieldable.ts, the same as under `run`.
+/**
+ * The `co` package (4.6) on skein's scheduler; a program changes one import.
+ *
+ * @module skein/co
+ */
+
+// Here is only the entrance. What may be yielded, and what it means, is yieldable.ts, the same as under `run`.
 
 import { observe } from './join.ts';
 import type { Co } from './operation.ts';

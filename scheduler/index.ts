@@ -1,4 +1,8 @@
-// 'skein/scheduler': coroutines without sockets.
+/**
+ * Coroutines without sockets.
+ *
+ * @module skein/scheduler
+ */
 
 export { toAsyncIterable } from './async-iterable.ts';
 export { Barrier } from './barrier.ts';
