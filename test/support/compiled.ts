@@ -23,7 +23,11 @@ const manifest = {
 /** Without what the test runner puts into every child, which is its coverage. */
 const env = { ...process.env, NODE_OPTIONS: '' };
 
+/** Milliseconds after which a program that does not end by itself is ended. */
+const LONGEST = 30_000;
+
 export interface Result {
+  /** Null if it was ended. */
   readonly status: number | null;
   readonly stdout: string;
   readonly stderr: string;
@@ -74,7 +78,7 @@ export class Compiled {
 
   #run(name: string): Promise<Result> {
     const path = join(this.folder, 'out', 'test', 'types', basename(this.folder), `${name}.js`);
-    const child = spawn(process.execPath, [path], { env, cwd: this.folder });
+    const child = spawn(process.execPath, [path], { env, cwd: this.folder, timeout: LONGEST });
     const printed = { stdout: '', stderr: '' };
     for (const stream of ['stdout', 'stderr'] as const) {
       child[stream].on('data', (data) => (printed[stream] += String(data)));
