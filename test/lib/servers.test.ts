@@ -102,7 +102,9 @@ t.test('a peer cannot flood stderr with errors of accepting', async (t) => {
   let httpPort = 0;
   const stop = new AbortController();
   const onListening = ({ port }: { port: number }): void => void (httpPort = port);
-  const http = run(() => serveHttp(0, () => pause(), { proxyProtocol: true, signal: stop.signal, onListening }));
+  const http = run(() =>
+    serveHttp(0, () => pause(), { proxyProtocol: true, signal: stop.signal, onListening }),
+  );
   await until(() => httpPort > 0);
   for (let count = 0; count < 10; count++) {
     await refused(plain.port);
