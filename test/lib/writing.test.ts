@@ -39,7 +39,7 @@ t.test('N3 writers wait while more than 64 KiB wait for the kernel, and no two i
     withPair(function* ({ conn, peer }) {
       peer.pause();
       const letters = [...'abcdef'];
-      const writers = letters.map((letter) => spawn(() => conn.write(Buffer.alloc(2_000_000, letter))));
+      const writers = letters.map((letter) => spawn(() => conn.write(Buffer.alloc(10_000_000, letter))));
       yield* sleep(20);
       t.ok(writers.filter(({ state }) => state === 'suspended').length >= 5, 'most must wait');
       t.match(writers[5]!.describe(), 'writing to 127.0.0.1:');
@@ -48,7 +48,7 @@ t.test('N3 writers wait while more than 64 KiB wait for the kernel, and no two i
       yield* conn.end();
       const received = String(yield* wait(all));
       t.ok(
-        received === letters.map((letter) => letter.repeat(2_000_000)).join(''),
+        received === letters.map((letter) => letter.repeat(10_000_000)).join(''),
         'first come, first served',
       );
     }),
