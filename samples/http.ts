@@ -1,0 +1,227 @@
+// The files of a folder over HTTP, in ranges if that is asked for, and a small JSON API.
+//
+//   ROOT=. npx tsx --conditions=skein-source samples/http.ts      then:   curl -C - -O http://127.0.0.1:9981/README.md
+//
+// Notice the loop that sends a file: it reads a piece, writes it, and waits until the response wants more, so a client
+// that reads slowly costs one piece of memory. A client that goes away ends the loop wherever it waits, and the file is
+// closed. What takes a promise that must not get lost, such as that of an open file, stands in a `shield`.
+
+import { type BigIntStats, realpathSync } from 'node:fs';
+import { constants, type FileHandle, open, realpath } from 'node:fs/promises';
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
+import { extname, join, sep } from 'node:path';
+import { type Co, drained, readBody, run, serveHttp, shield, wait } from 'skein';
+
+const ROOT = realpathSync(process.env['ROOT'] ?? '.');
+const PIECE = 262_144; // bytes
+const MOST_NOTES = 1_000;
+
+const TYPES: Record<string, string> = {
+  '.html': 'text/html; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.json': 'application/json',
+  '.md': 'text/markdown; charset=utf-8',
+  '.txt': 'text/plain; charset=utf-8',
+  '.svg': 'image/svg+xml',
+  '.png': 'image/png',
+  '.jpg': 'image/jpeg',
+};
+
+function* respond(request: IncomingMessage, response: ServerResponse): Co<void> {
+  const path = pathOf(request.url!);
+  const note = /^\/api\/notes(?:\/(\d+))?$/.exec(path ?? '');
+  if (path === null) answer(response, 400);
+  else if (note !== null) yield* serveNote(note[1], request, response);
+  else if (isOneOf(['GET', 'HEAD'], request, response)) yield* serveFile(path, request, response);
+}
+
+/** What was asked for, without its query; null if it is no path. */
+function pathOf(url: string): string | null {
+  try {
+    const path = decodeURIComponent(url.split('?', 1)[0]!);
+    return path.startsWith('/') && !path.includes('\0') ? path : null;
+  } catch {
+    return null;
+  }
+}
+
+// Files.
+
+/** A file that is open. */
+interface Opened {
+  readonly handle: FileHandle;
+  readonly stat: BigIntStats;
+  readonly type: string;
+}
+
+function* serveFile(path: string, request: IncomingMessage, response: ServerResponse): Co<void> {
+  // The handle would be lost if the client went away while it is on its way.
+  const file = yield* shield(() => wait(openFile(path)));
+  if (file === null) {
+    answer(response, 404);
+    return;
+  }
+  try {
+    yield* sendFile(file, request, response);
+  } finally {
+    yield* shield(() => wait(file.handle.close()));
+  }
+}
+
+/** Opens a file below the root, or the index of a folder; null if there is none. */
+async function openFile(path: string): Promise<Opened | null> {
+  try {
+    // Its real path, since links may lead out as well as dots.
+    const real = await realpath(join(ROOT, path));
+    if (real !== ROOT && !real.startsWith(ROOT.endsWith(sep) ? ROOT : ROOT + sep)) return null;
+    // A pipe would make it wait for whoever writes to it.
+    const handle = await open(real, constants.O_RDONLY | constants.O_NONBLOCK);
+    const stat = await handle.stat({ bigint: true });
+    if (stat.isFile()) return { handle, stat, type: TYPES[extname(real)] ?? 'application/octet-stream' };
+    await handle.close();
+    return stat.isDirectory() ? await openFile(join(path, 'index.html')) : null;
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (['ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP', 'ENAMETOOLONG', 'ENXIO'].includes(code)) return null;
+    throw error;
+  }
+}
+
+function* sendFile(
+  { handle, stat, type }: Opened,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Co<void> {
+  const { size, mtimeNs, mtime } = stat;
+  const etag = `"${size.toString(36)}-${mtimeNs.toString(36)}"`;
+  const modified = mtime.toUTCString();
+  response.setHeaders(
+    new Map(Object.entries({ ETag: etag, 'Last-Modified': modified, 'Accept-Ranges': 'bytes' })),
+  );
+  if (isUnchanged(request, etag, modified)) {
+    response.writeHead(304).end();
+    return;
+  }
+  const range = rangeOf(request, etag, modified, Number(size));
+  if (range === null) {
+    response.setHeader('Content-Range', `bytes */${size}`);
+    answer(response, 416);
+    return;
+  }
+  const { from, to } = range ?? { from: 0, to: Number(size) };
+  if (range !== undefined) {
+    response.statusCode = 206;
+    response.setHeader('Content-Range', `bytes ${from}-${to - 1}/${size}`);
+  }
+  response.setHeader('Content-Type', type);
+  response.setHeader('Content-Length', to - from);
+  if (request.method !== 'HEAD') yield* sendBytes(handle, from, to, response);
+}
+
+function* sendBytes(file: FileHandle, from: number, to: number, response: ServerResponse): Co<void> {
+  for (let at = from; at < to;) {
+    // A new one each time: the response keeps it until it is out.
+    const piece = Buffer.allocUnsafeSlow(Math.min(PIECE, to - at));
+    const { bytesRead } = yield* wait(file.read(piece, 0, piece.byteLength, at));
+    // The headers are out, so the connection is cut off: that the client notices.
+    if (bytesRead === 0) throw new Error(`expected ${to} bytes of the file, got ${at}`);
+    response.write(piece.subarray(0, bytesRead));
+    yield* drained(response);
+    at += bytesRead;
+  }
+}
+
+/** Whether the client has it already; RFC 9110, 13.2.2. */
+function isUnchanged({ headers }: IncomingMessage, etag: string, modified: string): boolean {
+  const tags = headers['if-none-match'];
+  if (tags === undefined) return Date.parse(modified) <= Date.parse(headers['if-modified-since'] ?? '');
+  return tags === '*' || tags.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag);
+}
+
+/** The one range that is asked for; undefined for all of it, null if nothing is there. RFC 9110, 14. */
+function rangeOf(
+  { headers, method }: IncomingMessage,
+  etag: string,
+  modified: string,
+  size: number,
+): { from: number; to: number } | null | undefined {
+  // Whoever has a part of what was there before wants all of it.
+  const condition = headers['if-range'] ?? etag;
+  const range = /^bytes=(?:(\d+)-(\d*)|-(\d+))$/i.exec(headers.range ?? '');
+  if (method !== 'GET' || range === null || (condition !== etag && condition !== modified)) return undefined;
+  const [, first, last, suffix] = range;
+  if (suffix !== undefined) {
+    return size > 0 && Number(suffix) > 0 ? { from: Math.max(0, size - Number(suffix)), to: size } : null;
+  }
+  const from = Number(first);
+  const to = last === '' ? size : Math.min(Number(last) + 1, size);
+  if (last !== '' && Number(last) < from) return undefined;
+  return from < size ? { from, to } : null;
+}
+
+// The API: notes, which are gone when the server is.
+
+const notes = new Map<number, { id: number; text: string }>();
+let lastId = 0;
+
+function* serveNote(id: string | undefined, request: IncomingMessage, response: ServerResponse): Co<void> {
+  const note = notes.get(Number(id));
+  const { method } = request;
+  if (!isOneOf(id === undefined ? ['GET', 'HEAD', 'POST'] : ['GET', 'HEAD', 'DELETE'], request, response))
+    return;
+  if (method === 'POST') {
+    const text = textOf(yield* readBody(request, { limit: 10_000 }));
+    if (text === null) answerJson(response, 400, { error: 'expected {"text": "…"}' });
+    else if (notes.size >= MOST_NOTES) answerJson(response, 507, { error: `there are ${MOST_NOTES} notes` });
+    else {
+      notes.set(++lastId, { id: lastId, text });
+      response.setHeader('Location', `/api/notes/${lastId}`);
+      answerJson(response, 201, notes.get(lastId));
+    }
+  } else if (id === undefined) {
+    answerJson(response, 200, [...notes.values()]);
+  } else if (note === undefined) {
+    answerJson(response, 404, { error: `there is no note ${id}` });
+  } else {
+    if (method === 'DELETE') notes.delete(note.id);
+    answerJson(response, 200, note);
+  }
+}
+
+function textOf(body: Buffer): string | null {
+  try {
+    const { text } = JSON.parse(String(body)) as { text: unknown };
+    return typeof text === 'string' ? text : null;
+  } catch {
+    return null;
+  }
+}
+
+// What both need.
+
+function isOneOf(methods: string[], { method = '' }: IncomingMessage, response: ServerResponse): boolean {
+  if (methods.includes(method)) return true;
+  response.setHeader('Allow', methods.join(', '));
+  answer(response, 405);
+  return false;
+}
+
+function answer(response: ServerResponse, status: number) {
+  response.writeHead(status, { 'Content-Type': 'text/plain' }).end(`${STATUS_CODES[status]}\n`);
+}
+
+function answerJson(response: ServerResponse, status: number, value: unknown) {
+  response.writeHead(status, { 'Content-Type': 'application/json' }).end(`${JSON.stringify(value)}\n`);
+}
+
+await run(() =>
+  serveHttp(
+    { host: process.env['HOST'] ?? '127.0.0.1', port: Number(process.env['PORT'] ?? 9981) },
+    respond,
+    {
+      signals: true,
+      onListening: (address) => console.log(`http listening on ${address}, with the files of ${ROOT}`),
+    },
+  ),
+);
