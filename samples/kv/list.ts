@@ -6,7 +6,7 @@
 const SMALLEST = 4;
 
 export class List {
-  #ring: (string | undefined)[] = emptyRing(SMALLEST);
+  #ring: (string | undefined)[] = emptyRing();
   #first = 0;
   #length = 0;
 
@@ -98,7 +98,7 @@ export class List {
   }
 
   #become(elements: readonly string[]): void {
-    this.#ring = emptyRing(SMALLEST);
+    this.#ring = emptyRing();
     this.#first = 0;
     this.#length = 0;
     for (const element of elements) this.pushRight(element);
@@ -110,13 +110,14 @@ export class List {
   }
 
   #resize(size: number): void {
-    const ring = emptyRing(size);
-    for (let index = 0; index < this.#length; index++) ring[index] = this.at(index);
+    const atEnd = this.#ring.slice(this.#first, this.#first + this.#length);
+    const ring = atEnd.concat(this.#ring.slice(0, this.#length - atEnd.length));
+    ring.length = size;
     this.#ring = ring;
     this.#first = 0;
   }
 }
 
-function emptyRing(size: number): (string | undefined)[] {
-  return Array.from({ length: size });
+function emptyRing(): (string | undefined)[] {
+  return Array.from({ length: SMALLEST });
 }

@@ -110,6 +110,7 @@ function increase({ database }: Client, args: readonly string[]): string {
 
 function increaseByFraction({ database }: Client, args: readonly string[]): string {
   const [, key, name, by] = args as [string, string, string, string];
+  addDecimals('0', by);
   const sum = addDecimals(
     database.at(key, Hash)?.get(name)?.value ?? '0',
     by,

@@ -159,8 +159,8 @@ function waitToMove(client: Client, args: readonly string[], ...sides: [Side, Si
 
 function waitToPopFromFirst(client: Client, args: readonly string[]): string {
   const { database } = client;
-  const timeout = timeoutOf(args[1]!);
   const request = popRequest(args, 2);
+  const timeout = timeoutOf(args[1]!);
   return takeOrWait(client, {
     database,
     keys: request.keys,
