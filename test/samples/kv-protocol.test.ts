@@ -1,0 +1,172 @@
+import { once } from 'node:events';
+import { ProtocolError } from 'skein';
+import t from 'tap';
+import { LONGEST_REQUEST, RequestParser } from '../../samples/kv/resp.ts';
+import { Chance } from '../support/kv-commands.ts';
+import { encode, KvClient, startKv } from '../support/kv-peers.ts';
+import { connect, readAll } from '../support/peers.ts';
+
+const seed = Number(process.env['SKEIN_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
+
+const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
+
+/** All requests in what comes in these pieces, and the error that ends them. */
+function parsed(pieces: Iterable<Buffer>): (string[] | string)[] {
+  const parser = new RequestParser();
+  const found: (string[] | string)[] = [];
+  try {
+    for (const piece of pieces) {
+      parser.add(piece);
+      while (parser.next()) found.push([...parser.args]);
+    }
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    found.push(error.message);
+  }
+  return found;
+}
+
+function* cut(text: string, size: () => number): Generator<Buffer, void> {
+  for (let at = 0; at < text.length;) {
+    const length = size();
+    yield bytes(text.slice(at, at + length));
+    at += length;
+  }
+}
+
+const everything =
+  encode(['SET', 'a', '\0\r\n\xff']) +
+  'PING\r\n\r\n  get   "a b"\t\'c\'\n*0\r\n*-1\r\n' +
+  encode(['']) +
+  encode(['x'.repeat(70_000)]);
+const requests = [['SET', 'a', '\0\r\n\xff'], ['PING'], ['get', 'a b', 'c'], [''], ['x'.repeat(70_000)]];
+
+t.test('requests are the same however they are cut into pieces', async (t) => {
+  t.same(parsed([bytes(everything)]), requests);
+  t.same(parsed(cut(everything, () => 1)), requests);
+  const chance = new Chance(seed);
+  for (let run = 0; run < 100; run++)
+    t.same(parsed(cut(everything, () => 1 + chance.below(40))), requests, `SKEIN_SEED=${seed}`);
+});
+
+const REFUSED: [string, string][] = [
+  ['*1048577\r\n', 'invalid multibulk length'],
+  ['*x\r\n', 'invalid multibulk length'],
+  ['*99999999999999999999\r\n', 'invalid multibulk length'],
+  ['*1\r\n$-1\r\n', 'invalid bulk length'],
+  ['*1\r\n$536870913\r\n', 'invalid bulk length'],
+  ['*1\r\n$03\r\n', 'invalid bulk length'],
+  ['*1\r\nGET\r\n', "expected '$', got 'G'"],
+  ['*1\r\n:1\r\n', "expected '$', got ':'"],
+  ['a'.repeat(65_537), 'too big inline request'],
+  [`*${'1'.repeat(65_537)}`, 'too big mbulk count string'],
+  [`*1\r\n$${'1'.repeat(65_537)}`, 'too big bulk count string'],
+  ['get "a\r\n', 'unbalanced quotes in request'],
+  ['get "a"b\r\n', 'unbalanced quotes in request'],
+];
+
+t.test('what is no request is refused in the words of Redis, and the client is sent away', async (t) => {
+  const kv = await startKv();
+  t.teardown(() => kv.end('SIGTERM'));
+  for (const [sent, message] of REFUSED) {
+    t.same(parsed([bytes(sent)]), [message], JSON.stringify(sent.slice(0, 20)));
+    const socket = await connect(kv);
+    socket.write(bytes(`PING\r\n${sent}`));
+    const answer = String(await readAll(socket));
+    t.equal(answer, `+PONG\r\n-ERR Protocol error: ${message}\r\n`);
+    socket.destroy();
+  }
+});
+
+t.test('a request of HTTP closes the connection, and nothing behind it is performed', async (t) => {
+  const kv = await startKv();
+  t.teardown(() => kv.end('SIGTERM'));
+  for (const first of ['POST / HTTP/1.1', 'Host: 127.0.0.1']) {
+    const socket = await connect(kv);
+    socket.write(`${first}\r\nSET hacked 1\r\n`);
+    t.equal(String(await readAll(socket)), '');
+    socket.destroy();
+  }
+  const client = await KvClient.connect(kv.port);
+  t.equal(await client.ask('EXISTS', 'hacked'), 0);
+  client.close();
+});
+
+t.test('who announces much holds no more than it has sent', async (t) => {
+  const parser = new RequestParser();
+  parser.add(bytes('*1048576\r\n$3\r\nSET\r\n$536870912\r\nx'));
+  t.notOk(parser.next());
+  t.ok(parser.unfinished < 64);
+  const piece = Buffer.alloc(1_048_576);
+  t.throws(() => {
+    for (let sent = 0; sent <= LONGEST_REQUEST; sent += piece.length) {
+      parser.add(piece);
+      parser.next();
+    }
+  }, new ProtocolError('too big request'));
+});
+
+t.test('a long request that trickles in takes time in proportion to its length', async (t) => {
+  const time = (length: number): number => {
+    const text = bytes(encode(['SET', 'k', 'v'.repeat(length)]) + 'x'.repeat(60_000) + '\r\n');
+    const begun = process.hrtime.bigint();
+    const found = parsed(
+      (function* () {
+        for (let at = 0; at < text.length; at += 16) yield text.subarray(at, at + 16);
+      })(),
+    );
+    t.equal(found.length, 2);
+    return Number(process.hrtime.bigint() - begun);
+  };
+  time(500_000);
+  // Eight times as much: were it quadratic, sixty-four times as long.
+  const [short, long] = [time(500_000), time(4_000_000)];
+  t.ok(long < 24 * short, `${long} and ${short}`);
+});
+
+t.test('hostile bytes give typed errors only, and nobody else waits', async (t) => {
+  const chance = new Chance(seed);
+  const alphabet = [
+    '*',
+    '$',
+    '\r\n',
+    '\r',
+    '\n',
+    '0',
+    '1',
+    '3',
+    '-',
+    ' ',
+    '"',
+    "'",
+    '\\x',
+    'GET',
+    '\0',
+    '\xff',
+    'a',
+  ];
+  const random = (): string =>
+    Array.from({ length: 1 + chance.below(30) }, () => chance.oneOf(alphabet)).join('');
+  const mutated = (): string => {
+    const text = [...everything.slice(0, 120)];
+    for (let count = 1 + chance.below(4); count > 0; count--)
+      text[chance.below(text.length)] = chance.oneOf(alphabet);
+    return text.join('');
+  };
+  // All that is not a ProtocolError is thrown on.
+  for (let run = 0; run < 20_000; run++) parsed([bytes(random()), bytes(random())]);
+  for (let run = 0; run < 5_000; run++) parsed(cut(mutated(), () => 1 + chance.below(50)));
+  const kv = await startKv();
+  t.teardown(() => kv.end('SIGTERM'));
+  const witness = await KvClient.connect(kv.port);
+  for (let run = 0; run < 300; run++) {
+    const socket = await connect(kv);
+    socket.end(bytes(run % 2 === 0 ? random() : mutated()));
+    if (run % 20 === 0) t.equal(await witness.ask('PING'), 'PONG', `SKEIN_SEED=${seed}`);
+    socket.resume();
+    if (run % 10 === 0) await once(socket, 'close');
+  }
+  t.equal(await witness.ask('PING'), 'PONG');
+  t.notMatch(kv.output(), /Error/);
+  witness.close();
+});
