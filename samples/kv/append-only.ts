@@ -26,6 +26,8 @@ class AppendOnlyLog {
   #gathered = '';
   /** Opens when that is where it has to be. */
   #batch = new Latch(1, { name: 'a batch of the append-only file' });
+  /** The batch that has what was appended last; it may be on its way already. */
+  #last = this.#batch;
   /** Wakes the writer. */
   readonly #work = new Channel<void>(1, { name: 'work for the append-only file' });
   /** The database that the last command in the file is about. */
@@ -46,7 +48,7 @@ class AppendOnlyLog {
 
   /** Waits until all that was appended is written, and confirmed if the setting is 'always'. */
   committed(): Operation<void> {
-    return this.#batch.wait();
+    return this.#last.wait();
   }
 
   append(database: number, command: readonly string[]): void {
@@ -143,6 +145,7 @@ class AppendOnlyLog {
 
   #gather(text: string): void {
     if (this.#gathered === '' && !this.#work.isClosed) this.#work.trySend();
+    this.#last = this.#batch;
     this.#gathered += text;
     this.size += text.length;
   }
