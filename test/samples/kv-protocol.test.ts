@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { ProtocolError } from 'skein';
 import t from 'tap';
 import { LONGEST_REQUEST, RequestParser } from '../../samples/kv/resp.ts';
-import { Chance } from '../support/kv-commands.ts';
+import { Chance, mutate, randomBytes } from '../support/kv-commands.ts';
 import { encode, KvClient, startKv } from '../support/kv-peers.ts';
 import { connect, readAll } from '../support/peers.ts';
 
@@ -126,33 +126,8 @@ t.test('a long request that trickles in takes time in proportion to its length',
 
 t.test('hostile bytes give typed errors only, and nobody else waits', async (t) => {
   const chance = new Chance(seed);
-  const alphabet = [
-    '*',
-    '$',
-    '\r\n',
-    '\r',
-    '\n',
-    '0',
-    '1',
-    '3',
-    '-',
-    ' ',
-    '"',
-    "'",
-    '\\x',
-    'GET',
-    '\0',
-    '\xff',
-    'a',
-  ];
-  const random = (): string =>
-    Array.from({ length: 1 + chance.below(30) }, () => chance.oneOf(alphabet)).join('');
-  const mutated = (): string => {
-    const text = [...everything.slice(0, 120)];
-    for (let count = 1 + chance.below(4); count > 0; count--)
-      text[chance.below(text.length)] = chance.oneOf(alphabet);
-    return text.join('');
-  };
+  const random = (): string => randomBytes(chance);
+  const mutated = (): string => mutate(chance, everything.slice(0, 120));
   // All that is not a ProtocolError is thrown on.
   for (let run = 0; run < 20_000; run++) parsed([bytes(random()), bytes(random())]);
   for (let run = 0; run < 5_000; run++) parsed(cut(mutated(), () => 1 + chance.below(50)));

@@ -151,3 +151,36 @@ export function randomCommand(chance: Chance): RandomCommand {
   const words = rest.flatMap((word) => places[word]?.(chance) ?? [word]);
   return { words: [chance.below(9) === 0 ? name!.toLowerCase() : name!, ...words], isUnordered };
 }
+
+const BYTES = [
+  '*',
+  '$',
+  '\r\n',
+  '\r',
+  '\n',
+  '0',
+  '1',
+  '3',
+  '-',
+  ' ',
+  '"',
+  "'",
+  '\\x',
+  'GET',
+  '\0',
+  '\xff',
+  'a',
+];
+
+/** What no client would send, of the bytes that mean something to a parser. */
+export function randomBytes(chance: Chance): string {
+  return Array.from({ length: 1 + chance.below(30) }, () => chance.oneOf(BYTES)).join('');
+}
+
+/** A text with a few of its characters exchanged for such bytes. */
+export function mutate(chance: Chance, text: string): string {
+  const characters = [...text];
+  for (let count = 1 + chance.below(4); count > 0; count--)
+    characters[chance.below(text.length)] = chance.oneOf(BYTES);
+  return characters.join('');
+}
