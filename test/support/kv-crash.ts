@@ -38,7 +38,7 @@ export async function crash({
       return { lost: [...lost, `cycle ${cycle}: it does not start: ${kv.output()}`], acknowledged };
     const clients = await Promise.all(Array.from({ length: CLIENTS }, () => KvClient.connect(kv.port)));
     lost.push(...(await missing(clients[0]!, counters, lists)));
-    const killAt = Date.now() + 50 + chance.below(400);
+    const killAt = Date.now() + mayLose + 50 + chance.below(400);
     const isOk = (reply: Reply): boolean => typeof reply === 'number' || Array.isArray(reply);
     const writers = clients.map(async (client, index) => {
       const counter = `counter${index}`;
