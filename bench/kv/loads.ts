@@ -12,6 +12,12 @@ const REDIS = ['redis-server', '--port', '{port}', '--save', '', '--appendonly',
 
 export const contestants: readonly Contestant[] = [
   { id: 'redis', title: 'redis-server', command: REDIS, env: {} },
+  {
+    id: 'redis-file',
+    title: 'redis-server, append-only file',
+    command: [...REDIS.slice(0, -1), 'yes', '--appendfsync', 'no'],
+    env: {},
+  },
   { id: 'kv', title: 'kv', command: KV, env: {} },
   {
     id: 'kv-file',

@@ -51,7 +51,8 @@ class AppendOnlyLog {
     return this.#last.wait();
   }
 
-  append(database: number, command: readonly string[]): void {
+  /** Appends a command; `raw` is its text, if that is there already. */
+  append(database: number, command: readonly string[], raw = ''): void {
     if (this.#handle === null) return;
     this.appends++;
     let text = '';
@@ -63,7 +64,7 @@ class AppendOnlyLog {
       text += bulks(['SELECT', String(database)]);
       this.#selected = database;
     }
-    this.#gather(text + bulks(command));
+    this.#gather(text + (raw === '' ? bulks(command) : raw));
   }
 
   /** What is appended until `endTransaction` is loaded as a whole or not at all. */

@@ -1,5 +1,6 @@
 // Performing a request: the command is found, refused or queued or performed, and what it has changed is written down.
 
+import { log } from './append-only.ts';
 import { serveWaiters } from './blocking.ts';
 import { type Client, totals } from './clients.ts';
 import { type Command, findCommand } from './command.ts';
@@ -35,7 +36,10 @@ export function perform(client: Client, command: Command, args: readonly string[
     else if (error instanceof RangeError) reply = failure('ERR the reply, or the value, is too large');
     else throw error;
   }
-  writeOut(database.index, args, counts.changes !== changes);
+  const hasChanged = counts.changes !== changes;
+  // As it came, unless it was kept for a transaction meanwhile.
+  const raw = hasChanged && log.isOn && args === client.parser.args ? client.parser.raw : '';
+  writeOut(database.index, args, hasChanged, raw);
   // Within a transaction those who wait are served when all of it was performed.
   if (readyLists.length > 0 && !client.isInTransaction) serveWaiters();
   return reply;

@@ -10,11 +10,16 @@ export function writeDown(...commands: (readonly string[])[]): void {
   instead = instead === null ? commands : [...instead, ...commands];
 }
 
-/** The command that was running has ended: if it has changed anything, that is appended. */
-export function writeOut(database: number, command: readonly string[] | null, hasChanged: boolean): void {
+/** The command that was running has ended: if it has changed anything, that is appended. `raw` is how it was sent. */
+export function writeOut(
+  database: number,
+  command: readonly string[] | null,
+  hasChanged: boolean,
+  raw = '',
+): void {
   const commands = instead;
   instead = null;
   if (!hasChanged) return;
   if (commands !== null) for (const one of commands) log.append(database, one);
-  else if (command !== null) log.append(database, command);
+  else if (command !== null) log.append(database, command, raw);
 }

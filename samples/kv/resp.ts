@@ -44,6 +44,8 @@ export class RequestParser {
   #count = 0;
   /** The length of the argument that comes next; -1 before it was told. */
   #bulk = -1;
+  /** Where the request that was found last begins in the text; -1 if it came in several texts, or as an inline one. */
+  #found = -1;
   /** Bytes of it that stood in earlier texts. */
   #consumed = 0;
   readonly #longest: number;
@@ -61,6 +63,11 @@ export class RequestParser {
   /** Bytes of the request that is not complete; with those of later requests, if `next` was not asked for them. */
   get unfinished(): number {
     return this.#consumed + this.#at - this.#start + this.waiting;
+  }
+
+  /** The request in `args` as it came, which is the form of the append-only file; empty if it has to be made anew. */
+  get raw(): string {
+    return this.#found < 0 ? '' : this.#text.slice(this.#found, this.#at);
   }
 
   add(chunk: Buffer): void {
@@ -134,6 +141,7 @@ export class RequestParser {
     }
     if (args.length !== this.#count) args.length = this.#count;
     this.#count = 0;
+    this.#found = this.#consumed === 0 ? this.#start : -1;
     this.#complete(this.#at);
     return true;
   }
@@ -157,6 +165,7 @@ export class RequestParser {
         if (words.length === 0) continue;
         this.args.length = 0;
         this.args.push(...words);
+        this.#found = -1;
         return true;
       }
       const end = lineEnd(text, at);

@@ -49,6 +49,18 @@ t.test('requests are the same however they are cut into pieces', async (t) => {
     t.same(parsed(cut(everything, () => 1 + chance.below(40))), requests, `SKEIN_SEED=${seed}`);
 });
 
+t.test('a request is there as it came, too, if it came whole', async (t) => {
+  const parser = new RequestParser();
+  const whole = encode(['SET', 'a', 'b']);
+  parser.add(bytes(`${whole}PING\r\n${whole}${whole.slice(0, 9)}`));
+  const raws: string[] = [];
+  while (parser.next()) raws.push(parser.raw);
+  parser.add(bytes(whole.slice(9) + whole));
+  while (parser.next()) raws.push(parser.raw);
+  // The last but one was taken apart in two texts.
+  t.same(raws, [whole, '', whole, '', whole]);
+});
+
 const REFUSED: [string, string][] = [
   ['*1048577\r\n', 'invalid multibulk length'],
   ['*x\r\n', 'invalid multibulk length'],
