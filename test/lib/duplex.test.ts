@@ -248,6 +248,36 @@ t.test('a stream over a connection stops a fast peer, and is stopped by a slow o
   ),
 );
 
+t.test('a stream that flows gives all in order, whoever pauses it or puts something back', (t) =>
+  run(() =>
+    withPair(function* ({ conn, peer }) {
+      const stream = conn.toDuplex();
+      const sent = Buffer.from(Array.from({ length: 3_000 }, (_, index) => index % 251));
+      const received: Buffer[] = [];
+      let count = 0;
+      stream.on('data', (chunk: Buffer) => {
+        const kept = ++count % 7 === 0 && chunk.byteLength > 1 ? chunk.byteLength >> 1 : chunk.byteLength;
+        received.push(chunk.subarray(0, kept));
+        if (kept < chunk.byteLength) stream.unshift(chunk.subarray(kept));
+        if (count % 3 === 0) {
+          stream.pause();
+          setTimeout(() => stream.resume(), 2);
+        }
+      });
+      const ended = onceEvent(stream, 'end');
+      for (let at = 0; at < sent.byteLength; at += 50) {
+        peer.write(sent.subarray(at, at + 50));
+        if (at % 200 === 0) yield* sleep(1);
+      }
+      peer.end();
+      yield* wait(ended);
+      t.ok(count > 10, `${count} chunks`);
+      t.ok(Buffer.concat(received).equals(sent));
+      t.equal(conn.bytesRead, sent.byteLength);
+    }),
+  ),
+);
+
 t.test('much data passes through streams whole', (t) =>
   run(() =>
     withPair(function* ({ conn, peer }) {
