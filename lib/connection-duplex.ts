@@ -197,15 +197,6 @@ export class ConnectionDuplex extends Duplex implements Reader {
     this.#input.await(this);
   }
 
-  /**
-   * Whether `push` would just hand a chunk on to those who listen: it costs a tick besides, in which the stream asks for
-   * what is asked for already. The first chunk is pushed all the same, so that the stream knows that it was read.
-   */
-  get #isFlowing(): boolean {
-    const isEmpty = this.readableLength === 0 && this.readableEncoding === null;
-    return this.readableFlowing === true && isEmpty && this.readableDidRead;
-  }
-
   readonly #take = (): void => {
     if (this.destroyed) return;
     let data: Buffer | null | undefined;
@@ -219,10 +210,8 @@ export class ConnectionDuplex extends Duplex implements Reader {
       if (this.#timeout > 0) this.#silence?.start(this.#timeout);
       this.#isAsking = false;
       if (data !== null) this.onInput?.();
-      if (data !== null && this.#isFlowing) this.emit('data', data);
-      else if (!this.push(data)) return;
       // There is room for more.
-      this.#ask();
+      if (this.push(data)) this.#ask();
     } else {
       this.#input.await(this);
     }
