@@ -18,7 +18,7 @@ import {
   type UdpSocket,
   wait,
 } from '../../lib/index.ts';
-import { openDescriptors } from '../support/bare.ts';
+import { openDescriptors } from '../support/descriptors.ts';
 import { failure } from '../support/pair.ts';
 import { until } from '../support/peers.ts';
 import { runProgram } from '../support/program.ts';

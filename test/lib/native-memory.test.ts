@@ -16,7 +16,8 @@ import {
   WANTED,
 } from '../../lib/reactor/native.ts';
 import { Random } from '../../scheduler/random.ts';
-import { Bare, type Call, ENTRIES, openDescriptors, ofSlot, SLOTS, withAddon } from '../support/bare.ts';
+import { Bare, type Call, ENTRIES, ofSlot, SLOTS, withAddon } from '../support/bare.ts';
+import { openDescriptors } from '../support/descriptors.ts';
 import { connect, listenPlain, portOf, readAll, until } from '../support/peers.ts';
 
 const { EAGAIN, EBADF } = constants.errno;

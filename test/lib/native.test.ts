@@ -13,12 +13,12 @@ import {
   type Call,
   ENTRIES,
   INPUT_SIZE,
-  openDescriptors,
   ofSlot,
   others,
   SLOTS,
   withAddon,
 } from '../support/bare.ts';
+import { openDescriptors } from '../support/descriptors.ts';
 import { connect, listenPlain, portOf, readAll, until } from '../support/peers.ts';
 
 const { EBADF, EINVAL, EMFILE, ENAMETOOLONG } = constants.errno;

@@ -8,8 +8,7 @@ const CLIENTS = 1_000;
 /** Answers `quick` 300 ms after the end was asked for, and `slow` never; in the end it tells what is left. */
 const program = (serving: string) => `
   import { run, serve, serveHttp, sleep, wait } from 'skein';
-  import { readdirSync } from 'node:fs';
-  const descriptors = () => readdirSync('/dev/fd').length;
+  import { openDescriptors } from '${new URL('../support/descriptors.ts', import.meta.url)}';
   let open = 0;
   let before;
   const asked = new Promise((resolve) => process.once('SIGTERM', resolve));
@@ -22,11 +21,11 @@ const program = (serving: string) => `
     signals: true,
     grace: 3_000,
     backlog: ${CLIENTS},
-    onListening: ({ port }) => { before = descriptors(); console.log(port); },
+    onListening: ({ port }) => { before = openDescriptors(); console.log(port); },
   };
   await run(() => ${serving});
   // The listening socket was counted, and is closed.
-  setTimeout(() => console.log('left ' + (descriptors() - before + 1)), 100);
+  setTimeout(() => console.log('left ' + (openDescriptors() - before + 1)), 100);
 `;
 
 const servers = {

@@ -1,6 +1,5 @@
 // The addon without lib/ around it, for tests of its own checks.
 
-import { readdirSync } from 'node:fs';
 import type net from 'node:net';
 import t from 'tap';
 import { descriptorLimit } from '../../lib/reactor/descriptors.ts';
@@ -114,7 +113,3 @@ export const others: Readonly<Record<string, readonly unknown[]>> = {
   connect: ['127.0.0.1', 1],
   pool: [new Uint8Array(64)],
 };
-
-export function openDescriptors(): number {
-  return readdirSync('/proc/self/fd').length;
-}

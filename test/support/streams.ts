@@ -2,7 +2,6 @@
 // which nothing must be left; and reading and writing with deadlines.
 
 import { createCipheriv } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import type { Test } from 'tap';
 import {
   type Co,
@@ -18,7 +17,7 @@ import {
 import { reactor } from '../../lib/the-reactor.ts';
 import { Random } from '../../scheduler/random.ts';
 import { currentScheduler } from '../../scheduler/run.ts';
-import { openDescriptors } from './bare.ts';
+import { openDescriptors } from './descriptors.ts';
 
 /** Two ends of one stream. */
 export interface StreamPair {
@@ -69,7 +68,7 @@ export async function play(t: Test, transport: Transport, seed: number, subject:
 
 /** Of this process where the system tells them, and of the reactor anywhere. */
 function descriptors(): number {
-  return reactor.open + (existsSync('/proc/self/fd') ? openDescriptors() : 0);
+  return reactor.open + openDescriptors();
 }
 
 /** What a read gives; undefined if the deadline came first. */

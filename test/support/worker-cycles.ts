@@ -2,10 +2,10 @@
 // their work, again and again, while coroutines of this thread talk to them.
 
 import { once } from 'node:events';
-import { readdirSync, readlinkSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { type Co, type Connection, dial, run, scope, sleep, wait } from 'skein';
 import { Random } from '../../scheduler/random.ts';
+import { openDescriptors } from './descriptors.ts';
 import { until } from './peers.ts';
 
 const CLIENTS = 8;
@@ -144,18 +144,4 @@ function start(port: number, isSource: boolean): Thread {
 function isOfAnEnd(error: unknown): boolean {
   const { code } = error as NodeJS.ErrnoException;
   return ['ECONNRESET', 'EPIPE', 'ECONNREFUSED', 'EOF'].includes(code ?? '');
-}
-
-/** Sockets, pipes and event queues. Files are not counted: Node leaves those that a thread was loading open. */
-function openDescriptors(): number {
-  return readdirSync('/proc/self/fd').filter((fd) => /^(?:socket|pipe|anon_inode):/.test(kindOf(fd))).length;
-}
-
-function kindOf(fd: string): string {
-  try {
-    return readlinkSync(`/proc/self/fd/${fd}`);
-  } catch {
-    // That of the folder itself is closed by now.
-    return '';
-  }
 }
