@@ -11,6 +11,7 @@ import { Address, type AddressLike } from './address.ts';
 import { Connection } from './connection.ts';
 import { checkCallback, checkCount, guarded, ioError, uncaught } from './io-error.ts';
 import { openListener } from './open-listener.ts';
+import { proxySources } from './proxy-sources.ts';
 import type { Endpoint, Listener, ListenOptions as ReactorOptions, Socket } from './reactor/contract.ts';
 import { Seldom } from './seldom.ts';
 import { checkTls, serverOf, type TlsOptions } from './tls-options.ts';
@@ -25,10 +26,12 @@ export interface ListenOptions extends ReactorOptions {
   /**
    * A proxy stands in front, such as HAProxy with `send-proxy` or `send-proxy-v2`, and says of each connection whose it
    * is: by the PROXY protocol, version 1 or 2. The addresses of a connection are then the client's, and the one that
-   * the client spoke to. Whoever can connect can say anything, so only the proxy should be able to. A connection
-   * without a well-formed header is refused; the proxy has 10 s for it. Default false.
+   * the client spoke to. Who sends a header can claim to be anybody, so only proxies are let in: those of this machine
+   * (loopback, Unix sockets) with `true`, else those at the addresses and in the subnets that are named:
+   * `['10.0.0.7', 'fd00::/8']`. Others, and connections without a well-formed header, are refused; a proxy has 10 s
+   * for it. Default false.
    */
-  readonly proxyProtocol?: boolean | undefined;
+  readonly proxyProtocol?: boolean | readonly string[] | undefined;
   /**
    * Hears of errors of accepting (`EMFILE`, …), of refused connections, and of headers of proxies and handshakes that
    * failed, with the peer's address; the acceptor goes on. By default they become process warnings.
@@ -82,11 +85,12 @@ export class Acceptor {
     checkCount(options.backlog, 'backlog');
     checkCount(options.maxConnections, 'maxConnections');
     const { tls, onError, onListening } = options;
-    for (const name of ['ipv6Only', 'reusePort', 'proxyProtocol'] as const) {
+    for (const name of ['ipv6Only', 'reusePort'] as const) {
       const { [name]: flag = false } = options;
       if (typeof flag !== 'boolean')
         throw new TypeError(`${name} should be true or false, got ${inWords(flag)}`);
     }
+    proxySources(options.proxyProtocol);
     if (onError !== undefined) checkCallback(onError, 'the onError of listen');
     if (onListening !== undefined) checkCallback(onListening, 'the onListening of listen');
     if (tls === undefined) return;

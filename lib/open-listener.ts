@@ -4,7 +4,8 @@
 import type { Address } from './address.ts';
 import { asServer, secure } from './handshake.ts';
 import { type Preparation, PreparedListener, type PreparedOwner } from './prepared-listener.ts';
-import { PROXIED } from './read-proxy-header.ts';
+import { proxySources } from './proxy-sources.ts';
+import { proxied } from './read-proxy-header.ts';
 import type { Listener, ListenOptions } from './reactor/contract.ts';
 import { reactor } from './the-reactor.ts';
 import { HANDSHAKE_TIMEOUT, serverOf, type TlsOptions } from './tls-options.ts';
@@ -12,13 +13,14 @@ import { HANDSHAKE_TIMEOUT, serverOf, type TlsOptions } from './tls-options.ts';
 /** What comes before a connection is delivered. */
 interface Preludes extends ListenOptions {
   readonly tls?: TlsOptions | undefined;
-  readonly proxyProtocol?: boolean | undefined;
+  readonly proxyProtocol?: boolean | readonly string[] | undefined;
 }
 
 export function openListener(address: Address, options: Preludes, owner: PreparedOwner): Listener {
-  const { tls, proxyProtocol = false } = options;
+  const { tls } = options;
+  const isProxy = proxySources(options.proxyProtocol);
   let open = (whose: PreparedOwner): Listener => reactor.listen(address, options, whose);
-  if (proxyProtocol) open = prepared(open, PROXIED);
+  if (isProxy !== undefined) open = prepared(open, proxied(isProxy));
   if (tls !== undefined) open = prepared(open, handshake(tls));
   return open(owner);
 }

@@ -5,20 +5,30 @@
 import { ProtocolError } from './errors.ts';
 import { bytesToCome, parseProxyHeader, type ProxyHeader } from './proxy-protocol.ts';
 import type { Preparation } from './prepared-listener.ts';
-import type { Socket, SocketOwner } from './reactor/contract.ts';
+import type { Endpoint, Socket, SocketOwner } from './reactor/contract.ts';
 
 /** Milliseconds that a proxy has to send its header, which it does at once. */
 const TIMEOUT = 10_000;
 
-/** For a listener whose every connection begins with a header. */
-export const PROXIED: Preparation = {
-  step: 'PROXY header',
-  timeout: TIMEOUT,
-  prepare(socket, onDone) {
-    const reading = new HeaderReader(socket, onDone);
-    return () => reading.end();
-  },
-};
+/** For a listener whose every connection comes from a proxy, and begins with a header. */
+export function proxied(isProxy: (peer: Endpoint) => boolean): Preparation {
+  return {
+    step: 'PROXY header',
+    timeout: TIMEOUT,
+    prepare(socket, onDone) {
+      if (isProxy(socket.remoteAddress)) {
+        const reading = new HeaderReader(socket, onDone);
+        return () => reading.end();
+      }
+      socket.reset();
+      let isAwaited = true;
+      queueMicrotask(() => {
+        if (isAwaited) onDone(new ProtocolError('expected it from a source that proxyProtocol names'), null);
+      });
+      return () => (isAwaited = false);
+    },
+  };
+}
 
 class HeaderReader implements SocketOwner {
   readonly #socket: Socket;

@@ -128,12 +128,63 @@ t.test('what is no header is refused and told with the address, and disturbs nob
   await server.ended;
 });
 
-t.test('proxyProtocol is true or false', async (t) => {
-  await t.rejects(
-    run(() => listen(0, { proxyProtocol: 1 as never })),
-    {
-      name: 'TypeError',
-      message: 'proxyProtocol should be true or false, got 1',
-    },
-  );
+t.test('headers are taken from the proxies that are named, and nobody else is let in', async (t) => {
+  const errors: NodeJS.ErrnoException[] = [];
+  const server = await serving(tell, {
+    where: ['0.0.0.0:0'],
+    proxyProtocol: ['127.0.0.2', '127.1.0.0/16', '2001:db8::/32'],
+    onError: (error) => errors.push(error as NodeJS.ErrnoException),
+  });
+  for (const localAddress of ['127.0.0.2', '127.1.2.3', '127.0.0.1', '127.0.0.3', '127.2.0.1']) {
+    const peer = net.connect({ port: server.port, host: '127.0.0.1', localAddress });
+    peer.on('error', () => {});
+    const isNamed = localAddress === '127.0.0.2' || localAddress === '127.1.2.3';
+    if (isNamed) peer.write(Buffer.concat([line, Buffer.from('hello\n')]));
+    const heard = new Promise<string>((resolve) => {
+      peer.once('data', (data) => resolve(String(data)));
+      peer.once('close', () => resolve('refused'));
+    });
+    t.equal(await heard, isNamed ? '192.0.2.1:56324 192.0.2.2:443 hello\n' : 'refused', localAddress);
+    if (!isNamed) {
+      await until(() => errors.length > 0, 'the error');
+      const message = /PROXY header: expected it from a source that proxyProtocol names/;
+      t.match(errors.pop(), { code: 'ERR_PROTOCOL', address: localAddress, message });
+    }
+    peer.destroy();
+  }
+  t.same(errors, []);
+  server.stop();
+  await server.ended;
+});
+
+t.test('an acceptor that is closed tells nothing more of those it refuses', async (t) => {
+  const errors: Error[] = [];
+  const server = await serving(tell, { proxyProtocol: [], onError: (error) => errors.push(error as Error) });
+  const peer = net.connect(server.port, '127.0.0.1');
+  peer.on('error', () => {});
+  await new Promise((resolve) => peer.once('close', resolve));
+  server.stop();
+  await server.ended;
+  t.ok(errors.length <= 1);
+});
+
+t.test('proxyProtocol is true, false or a list of addresses and subnets', async (t) => {
+  const malformed = [
+    1,
+    'localhost',
+    ['localhost'],
+    ['10.0.0.0/33'],
+    ['10.0.0.0/'],
+    ['::1/129'],
+    ['::1/1/1'],
+    [7],
+    [''],
+  ];
+  for (const proxyProtocol of malformed) {
+    const message = /^proxyProtocol should be true, false or a list of IP addresses and subnets/;
+    await t.rejects(
+      run(() => listen(0, { proxyProtocol: proxyProtocol as never })),
+      { name: 'TypeError', message },
+    );
+  }
 });
