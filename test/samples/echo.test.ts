@@ -39,7 +39,7 @@ async function echoed(port: number, data: Buffer): Promise<Buffer> {
   return all;
 }
 
-for (const sample of ['echo.ts', 'echo-callback.ts', 'echo-co.ts']) {
+for (const sample of ['echo.ts', 'echo-callback.ts', 'echo-co.ts', 'echo-async.ts']) {
   t.test(`${sample} echoes to many clients and ends on a signal`, async (t) => {
     const server = await start(sample);
     const sent = [1, 10, 100_000, 2_000_000].map((size) => randomBytes(size));

@@ -1,11 +1,11 @@
-// The code of docs/*.md. A `ts` block compiles as it stands. One that begins with the name of a file is a whole
+// The code of README.md and docs/*.md. A `ts` block compiles as it stands. One that begins with the name of a file is a whole
 // program: it runs and ends by itself, and prints what the `text` block behind it says; what others import by that
 // name only compiles. A name stands for one program: in several documents it is the same, and `echo-co.ts`, which is
 // `echo.ts` in another style, prints what that does. Other blocks are shown, but for what `openssl` is asked to make.
 
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Test } from 'tap';
 import { noOpenssl } from './certificates.ts';
 import { Compiled, root } from './compiled.ts';
@@ -40,7 +40,7 @@ class Blocks {
       if (language === 'sh' && code!.startsWith('openssl ')) this.commands.push(code!);
       if (language !== 'ts') continue;
       const name = NAME.exec(code!)?.[1];
-      this.sources.set(name ?? `${file}-${index}`, code!);
+      this.sources.set(name ?? `${basename(file, '.md')}-${index}`, code!);
       if (name === undefined) continue;
       const next = blocks[index + 1];
       const program = { code: code!, prints: next?.[1] === 'text' ? next[2] : undefined };
