@@ -52,6 +52,10 @@ export class Input {
     return Address.of(this.#socket.remoteAddress);
   }
 
+  get isDirect(): boolean {
+    return this.#socket.isDirect;
+  }
+
   setAdded(isAdded: boolean): void {
     if (this.#isAdded === isAdded) return;
     this.#isAdded = isAdded;

@@ -5,6 +5,7 @@ import { kind } from '../scheduler/kind.ts';
 import { IDLE, Leaf, NEW } from '../scheduler/operation.ts';
 import type { Input, Reader } from './input.ts';
 import { checkCallback, guarded } from './io-error.ts';
+import type { Loan } from './loan.ts';
 
 /** The next bytes; null at the end of the stream. A connection has one and performs it again and again. */
 export type ReadOperation = Leaf<Buffer | null, Input, undefined>;
@@ -16,6 +17,11 @@ export function readFrom(input: Input): ReadOperation {
 /** As many bytes as there are and the buffer holds; 0 at the end of the stream. */
 export function readInto(input: Input, buffer: Uint8Array): Leaf<number, Input, Uint8Array> {
   return new Leaf<number, Input, Uint8Array>(READ_INTO, input, buffer);
+}
+
+/** The same into a buffer that is borrowed when bytes have come; whoever reads gives it back. */
+export function readOnLoan(input: Input, loan: Loan): Leaf<number, Input, Loan> {
+  return new Leaf<number, Input, Loan>(READ_ON_LOAN, input, loan);
 }
 
 const READ = kind<Buffer | null, Input>({
@@ -37,6 +43,24 @@ const READ = kind<Buffer | null, Input>({
 const READ_INTO = kind<number, Input, Uint8Array>({
   poll(operation) {
     const size = operation.target.takeInto(operation, operation.item);
+    if (size === undefined) return false;
+    operation.value = size;
+    return true;
+  },
+  arm: (operation) => operation.target.await(operation, true),
+  disarm: (operation) => operation.target.abandon(operation),
+  describe: ({ target }) => `reading from ${target.peer}`,
+});
+
+const READ_ON_LOAN = kind<number, Input, Loan>({
+  poll(operation) {
+    const { target, item } = operation;
+    let size: number | undefined;
+    try {
+      size = target.takeInto(operation, item.take());
+    } finally {
+      if (size === undefined) item.give();
+    }
     if (size === undefined) return false;
     operation.value = size;
     return true;

@@ -18,7 +18,8 @@ import {
   SizeFraming,
 } from './framing.ts';
 import { Input } from './input.ts';
-import { type OnData, readFrom, readInto, type ReadOperation, Receipt } from './read.ts';
+import type { Loan } from './loan.ts';
+import { type OnData, readFrom, readInto, readOnLoan, type ReadOperation, Receipt } from './read.ts';
 import type { Socket } from './reactor/contract.ts';
 import { SocketSettings } from './socket-settings.ts';
 
@@ -65,6 +66,16 @@ export abstract class ReadingHalf extends SocketSettings {
       throw new TypeError(`readInto expects a Uint8Array with room for a byte, got ${inWords(buffer)}`);
     }
     return readInto(this.input, buffer);
+  }
+
+  /** @internal As `readInto`, with memory that is borrowed when bytes have come. */
+  readOnLoan(loan: Loan): Operation<number> {
+    return readOnLoan(this.input, loan);
+  }
+
+  /** @internal Nothing between the buffers of `readOnLoan` and `send` and the kernel. */
+  get isDirect(): boolean {
+    return this.input.isDirect;
   }
 
   /**

@@ -107,6 +107,11 @@ export interface Socket {
   readonly writeError: Error | undefined;
   readonly isReadable: boolean;
   read(): Buffer | null | undefined;
+  /**
+   * Whether `readInto` has the kernel fill the buffer, and what was sent is not looked at again: else there is a stream
+   * in between, which may keep what it was given.
+   */
+  readonly isDirect: boolean;
   /** As `read`, into a buffer: the number of bytes, 0 at the peer's end. */
   readInto(buffer: Uint8Array): number | undefined;
   wantRead(intoOwnBuffer?: boolean): void;

@@ -31,6 +31,10 @@ export abstract class EpollReader extends EpollSlot {
     return this.hasNews;
   }
 
+  get isDirect(): boolean {
+    return true;
+  }
+
   read(): Buffer | null | undefined {
     const { chunk } = this;
     if (chunk !== null) {

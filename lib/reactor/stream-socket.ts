@@ -38,6 +38,10 @@ export class StreamSocket extends StreamWriter implements Socket {
     return this.#received.isReadable;
   }
 
+  get isDirect(): boolean {
+    return false;
+  }
+
   read(): Buffer | null | undefined {
     return this.#received.take();
   }

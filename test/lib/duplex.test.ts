@@ -3,24 +3,10 @@ import net from 'node:net';
 import { Duplex, PassThrough, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import t from 'tap';
-import {
-  type Co,
-  type Connection,
-  copyBoth,
-  dial,
-  drained,
-  fromDuplex,
-  listen,
-  pause,
-  pipe,
-  run,
-  sleep,
-  spawn,
-  wait,
-} from '../../lib/index.ts';
+import { drained, fromDuplex, listen, pause, run, sleep, spawn, wait } from '../../lib/index.ts';
 import { reactor } from '../../lib/the-reactor.ts';
-import { failure, pair, withPair } from '../support/pair.ts';
-import { connect, listenPlain, portOf, readAll, socketPath, until } from '../support/peers.ts';
+import { failure, fill, pair, withPair } from '../support/pair.ts';
+import { readAll, socketPath, until } from '../support/peers.ts';
 
 /** Two streams, each of which reads what is written to the other. */
 function ends(): [Duplex, Duplex] {
@@ -31,17 +17,6 @@ function ends(): [Duplex, Duplex] {
   // To destroy one is an error of the other.
   for (const end of [near, far]) end.on('error', () => {});
   return [near, far];
-}
-
-/** Writes until the stream takes nothing for a while; gives the number of bytes that it has accepted. */
-function* fill(write: (chunk: Buffer) => void, taken: () => number): Co<number> {
-  for (let quiet = 0, last = -1; quiet < 10;) {
-    for (let count = 0; count < 4; count++) write(Buffer.alloc(65_536));
-    yield* sleep(5);
-    quiet = taken() === last ? quiet + 1 : 0;
-    last = taken();
-  }
-  return taken();
 }
 
 t.test('a connection over a stream reads and writes, and each side ends by itself', (t) =>
@@ -384,104 +359,6 @@ t.test('a write of a stream to a connection that has failed is an error of it', 
     }),
   ),
 );
-
-/** Two servers' connections, each with a plain client at its other end. */
-function* withTwo(
-  body: (a: Connection, b: Connection, ofA: net.Socket, ofB: net.Socket) => Co<void>,
-): Co<void> {
-  yield* withPair((one) => withPair((two) => body(one.conn, two.conn, one.peer, two.peer)));
-}
-
-t.test('pipe copies until the end, passes it on, and closes nothing', (t) =>
-  run(() =>
-    withTwo(function* (a, b, ofA, ofB) {
-      const copying = spawn(() => pipe(a, b));
-      const received = readAll(ofB);
-      ofA.end(Buffer.alloc(2_000_000, 'xyz'));
-      t.equal((yield* wait(received)).byteLength, 2_000_000);
-      t.equal(yield* copying.join(), 2_000_000);
-      t.notOk(a.isClosed || b.isClosed);
-      t.match(yield* failure(() => pipe(a, 5 as never)), TypeError);
-    }),
-  ),
-);
-
-t.test('pipe reads no faster than its receiver', (t) =>
-  run(() =>
-    withTwo(function* (a, b, ofA, ofB) {
-      ofB.pause();
-      const copying = spawn(() => pipe(a, b));
-      yield* fill(
-        (chunk) => ofA.writableNeedDrain || ofA.write(chunk),
-        () => a.bytesRead,
-      );
-      t.ok(a.bytesRead - b.bytesWritten <= 400_000, `${a.bytesRead - b.bytesWritten} bytes wait in between`);
-      copying.cancel();
-      t.match(yield* failure(() => copying.join()), { code: 'ABORT_ERR' });
-      t.notOk(a.isClosed || b.isClosed);
-    }),
-  ),
-);
-
-t.test('copyBoth passes half-closes on, and returns when both directions have ended', (t) =>
-  run(() =>
-    withTwo(function* (a, b, ofA, ofB) {
-      const copying = spawn(() => copyBoth(a, b));
-      ofA.end('question');
-      t.equal(String(yield* wait(readAll(ofB))), 'question');
-      t.equal(copying.state, 'suspended');
-      ofB.end('the answer');
-      t.equal(String(yield* wait(readAll(ofA))), 'the answer');
-      t.same(yield* copying.join(), [8, 10]);
-      t.notOk(a.isClosed || b.isClosed);
-    }),
-  ),
-);
-
-t.test('copyBoth that fails or is cancelled resets both connections', (t) =>
-  run(function* () {
-    yield* withTwo(function* (a, b, ofA, ofB) {
-      const copying = spawn(() => failure(() => copyBoth(a, b)));
-      const seen = onceEvent(ofB, 'error');
-      ofB.resume();
-      yield* sleep(5);
-      ofA.resetAndDestroy();
-      t.match(yield* copying.join(), { code: 'ECONNRESET' });
-      t.match((yield* wait(seen))[0], { code: 'ECONNRESET' }, 'the other peer sees no clean end');
-      t.ok(a.isClosed && b.isClosed);
-    });
-    yield* withTwo(function* (a, b) {
-      const copying = spawn(() => copyBoth(a, b));
-      yield* pause();
-      copying.cancel();
-      t.match(yield* failure(() => copying.join()), { code: 'ABORT_ERR' });
-      t.ok(a.isClosed && b.isClosed);
-      t.match(yield* failure(() => copyBoth(a, 5 as never)), TypeError);
-    });
-  }),
-);
-
-t.test('a proxy in a few lines', async (t) => {
-  const open = reactor.open;
-  const upstream = await listenPlain((socket) => socket.pipe(socket));
-  await run(function* () {
-    const acceptor = yield* listen(0);
-    const proxy = spawn(function* () {
-      const client = yield* acceptor.accept();
-      const conn = yield* dial(portOf(upstream));
-      yield* copyBoth(client, conn);
-      client.close();
-      conn.close();
-    });
-    const peer = yield* wait(connect(acceptor.address));
-    peer.end('through the proxy');
-    t.equal(String(yield* wait(readAll(peer))), 'through the proxy');
-    yield* proxy.join();
-    acceptor.close();
-  });
-  upstream.close();
-  await until(() => reactor.open <= open, 'all descriptors');
-});
 
 t.test('drained waits for room, sees the end of a stream, and can be cancelled', (t) =>
   run(function* () {

@@ -10,6 +10,7 @@ import {
   type Coroutine,
   listen,
   pause,
+  sleep,
   wait,
 } from '../../lib/index.ts';
 import { connect } from './peers.ts';
@@ -66,4 +67,15 @@ export function* noteAccepted(
     seen.accepted = (error as { accepted?: number }).accepted;
     throw error;
   }
+}
+
+/** Writes until the stream takes nothing for a while; gives the number of bytes that it has accepted. */
+export function* fill(write: (chunk: Buffer) => void, taken: () => number): Co<number> {
+  for (let quiet = 0, last = -1; quiet < 10;) {
+    for (let count = 0; count < 4; count++) write(Buffer.alloc(65_536));
+    yield* sleep(5);
+    quiet = taken() === last ? quiet + 1 : 0;
+    last = taken();
+  }
+  return taken();
 }

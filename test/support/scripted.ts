@@ -16,6 +16,7 @@ export class ScriptedSocket implements Socket {
   written = 0;
   sent = 0;
   readonly writeError: Error | undefined = undefined;
+  readonly isDirect = false;
   readonly output: Buffer[] = [];
   /** Somebody has asked for input and was not told yet. */
   isWanted = false;
