@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { ProtocolError } from 'skein';
 import t from 'tap';
 import { LONGEST_REQUEST, RequestParser } from '../../samples/kv/resp.ts';
@@ -148,10 +147,12 @@ t.test('hostile bytes give typed errors only, and nobody else waits', async (t) 
   const witness = await KvClient.connect(kv.port);
   for (let run = 0; run < 300; run++) {
     const socket = await connect(kv);
+    // A server that ends with bytes unread resets the connection, perhaps while we ask the other client.
+    const closed = new Promise((resolve) => socket.once('close', resolve));
     socket.end(bytes(run % 2 === 0 ? random() : mutated()));
     if (run % 20 === 0) t.equal(await witness.ask('PING'), 'PONG', `SKEIN_SEED=${seed}`);
     socket.resume();
-    if (run % 10 === 0) await once(socket, 'close');
+    if (run % 10 === 0) await closed;
   }
   t.equal(await witness.ask('PING'), 'PONG');
   t.notMatch(kv.output(), /Error/);
