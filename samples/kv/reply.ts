@@ -15,7 +15,7 @@ export function simple(text: string): string {
   return `+${text}\r\n`;
 }
 
-export function integer(value: number | bigint): string {
+export function integer(value: number | bigint | string): string {
   return `:${value}\r\n`;
 }
 

@@ -18,8 +18,10 @@ function increase({ database }: Client, key: string, by: number | bigint): strin
   const text = database.text(key);
   const sum = sumOf(text === undefined ? 0 : expectInteger(text), by);
   if (sum === undefined) throw new Refusal('ERR increment or decrement would overflow');
-  database.set(key, String(sum), true);
-  return integer(sum);
+  // Made once: the digits of a number cost more than all the rest.
+  const digits = String(sum);
+  database.set(key, digits, true);
+  return integer(digits);
 }
 
 function expectInteger(text: string): number | bigint {
