@@ -5,16 +5,14 @@
 //   SECONDS=5     seconds of each
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build, outputOf } from '../shared/build.ts';
 import { medians } from '../shared/median.ts';
+import { processorTime } from '../shared/processor-time.ts';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const rounds = Number(process.env['ROUNDS'] ?? 5);
 const seconds = Number(process.env['SECONDS'] ?? 5);
-/** Of processor time, in /proc. */
-const TICKS_A_SECOND = 100;
 
 const contestants = [
   { title: 'node:http', server: 'node', reactor: 'node' },
@@ -49,9 +47,9 @@ async function measure({ server, reactor }: (typeof contestants)[number]): Promi
   try {
     const url = `http://127.0.0.1:${await portOf(child)}/`;
     wrk(url, 2);
-    const before = processorTime(child);
+    const before = processorTime(child.pid!);
     const text = wrk(url, seconds);
-    const cpu = processorTime(child) - before;
+    const cpu = processorTime(child.pid!) - before;
     const count = Number(/(\d+) requests in/.exec(text)?.[1]);
     const rate = Number(/Requests\/sec:\s+([\d.]+)/.exec(text)?.[1]);
     if (!(rate > 0) || text.includes('Non-2xx')) throw new Error(text);
@@ -71,10 +69,4 @@ async function portOf(child: ChildProcess): Promise<number> {
     if (port !== undefined) return Number(port);
   }
   throw new Error('the server did not start');
-}
-
-/** Seconds, of user and system. */
-function processorTime({ pid }: ChildProcess): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND;
 }

@@ -7,12 +7,13 @@
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import { availableParallelism, tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { build, outputOf } from '../shared/build.ts';
 import { medians } from '../shared/median.ts';
+import { processorTime } from '../shared/processor-time.ts';
 import {
   inShort,
   markdownTable,
@@ -28,8 +29,6 @@ const here = fileURLToPath(new URL('.', import.meta.url));
 const rounds = Number(process.env['ROUNDS'] ?? 3);
 const commands = Number(process.env['COMMANDS'] ?? 200_000);
 const only = new RegExp(process.env['ONLY'] ?? '');
-/** The kernel counts processor time in this many parts of a second. */
-const TICKS = 100;
 /** Milliseconds for a server to say that it listens. */
 const START = 20_000;
 
@@ -62,7 +61,7 @@ async function measure(contestant: Contestant, load: string, flags: readonly str
   const server = await start(contestant, port, folder);
   try {
     // For the compiler to find out what is hot.
-    for (const test of TESTS) benchmark(port, test, flags, Math.ceil(commands / 2));
+    for (const test of TESTS) benchmark(port, test, flags, commands);
     for (const test of TESTS) {
       const before = processorTime(server.pid!);
       const { rate, p50 } = benchmark(port, test, flags, commands);
@@ -127,12 +126,6 @@ function benchmark(
   });
   const cells = printed.trim().split('\n').at(-1)!.replaceAll('"', '').split(',');
   return { rate: Number(cells[1]), p50: Number(cells[4]) * 1000 };
-}
-
-/** Seconds of processor time that a process has used, all its threads together. */
-function processorTime(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / TICKS;
 }
 
 const figures = Object.fromEntries(
