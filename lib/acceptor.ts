@@ -8,8 +8,9 @@ import { currentScheduler } from '../scheduler/run.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
 import { WaitQueue } from '../scheduler/wait-queue.ts';
 import { Address, type AddressLike } from './address.ts';
+import { checkCallback, checkCount, checkOptions } from './checks.ts';
 import { Connection } from './connection.ts';
-import { checkCallback, checkCount, guarded, ioError, uncaught } from './io-error.ts';
+import { guarded, ioError, uncaught } from './io-error.ts';
 import { openListener } from './open-listener.ts';
 import { proxySources } from './proxy-sources.ts';
 import type { Endpoint, Listener, ListenOptions as ReactorOptions, Socket } from './reactor/contract.ts';
@@ -81,6 +82,7 @@ export class Acceptor {
   /** @throws TypeError if the address or an option is malformed; what node:tls says of a malformed key or certificate */
   constructor(address: AddressLike | Address, options: ListenOptions = {}) {
     this.#requested = Address.parse(address);
+    checkOptions(options, 'listen');
     this.#options = options;
     checkCount(options.backlog, 'backlog');
     checkCount(options.maxConnections, 'maxConnections');

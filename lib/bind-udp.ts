@@ -7,8 +7,9 @@ import { kind, neverReady } from '../scheduler/kind.ts';
 import { expectWhole } from '../scheduler/numbers.ts';
 import { Leaf, type Operation } from '../scheduler/operation.ts';
 import type { Address, AddressLike } from './address.ts';
+import { checkLookup, checkOptions } from './checks.ts';
 import { udpAddress, UdpSocket } from './datagram.ts';
-import { checkLookup, ioError } from './io-error.ts';
+import { ioError } from './io-error.ts';
 import type { Endpoint } from './reactor/contract.ts';
 import { resolve } from './reactor/resolve.ts';
 import { reactor } from './the-reactor.ts';
@@ -52,6 +53,7 @@ const CAPACITY = 1_024;
  * ```
  */
 export function bindUdp(address: AddressLike | Address, options: UdpOptions = {}): Operation<UdpSocket> {
+  checkOptions(options, 'bindUdp');
   const { capacity = CAPACITY, lookup } = options;
   expectWhole('the capacity of bindUdp', capacity, 1);
   checkLookup(lookup, 'bindUdp');

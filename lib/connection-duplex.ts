@@ -7,9 +7,10 @@ import { isIPv6 } from 'node:net';
 import { Duplex } from 'node:stream';
 import { ClosedError } from '../scheduler/errors.ts';
 import { Timer, type Timers } from '../scheduler/timers.ts';
+import { checkDuration } from './checks.ts';
 import type { Connection } from './connection.ts';
 import type { Input, Reader } from './input.ts';
-import { checkDuration, guarded } from './io-error.ts';
+import { guarded } from './io-error.ts';
 import type { Output } from './output.ts';
 
 type Chunk = string | Uint8Array;

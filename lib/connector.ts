@@ -6,11 +6,12 @@ import { Leaf, type Operation } from '../scheduler/operation.ts';
 import { currentScheduler } from '../scheduler/run.ts';
 import { Timer } from '../scheduler/timers.ts';
 import { Address, type AddressLike } from './address.ts';
+import { checkCallback, checkDuration, checkLookup, checkOptions } from './checks.ts';
 import { Connection } from './connection.ts';
 import { dialError, dialTimeout } from './dial-error.ts';
 import { HappyEyeballs } from './happy-eyeballs.ts';
 import { asClient, handshakeTimeout, type Role, secureInTime } from './handshake.ts';
-import { checkCallback, checkDuration, checkLookup, guarded, ioError } from './io-error.ts';
+import { guarded, ioError } from './io-error.ts';
 import type { Socket } from './reactor/contract.ts';
 import { checkTls, clientOptions, DEFAULTS, HANDSHAKE_TIMEOUT, type TlsOptions } from './tls-options.ts';
 
@@ -61,6 +62,7 @@ export class Connector {
   /** @throws TypeError if the address or an option is malformed; what node:tls says of a malformed certificate or key */
   constructor(address: AddressLike | Address, options: DialOptions = {}) {
     this.address = Address.parse(address);
+    checkOptions(options, 'dial');
     const { timeout = Infinity, lookup } = options;
     const tls = options.tls === true ? DEFAULTS : options.tls;
     checkDuration(timeout, 'the timeout of dial');

@@ -13,9 +13,10 @@ import { kind } from '../scheduler/kind.ts';
 import { Leaf, type Operation } from '../scheduler/operation.ts';
 import { WaitQueue } from '../scheduler/wait-queue.ts';
 import { Address, type AddressLike } from './address.ts';
+import { checkData } from './checks.ts';
 import { type Datagram, DatagramQueue } from './datagram-queue.ts';
 import { Outlet, sendDatagram } from './datagram-send.ts';
-import { checkData, ioError } from './io-error.ts';
+import { ioError } from './io-error.ts';
 import { reactor } from './the-reactor.ts';
 
 /**

@@ -7,10 +7,10 @@ import { atLeaf } from '../scheduler/at-leaf.ts';
 import { inWords } from '../scheduler/errors.ts';
 import { kind } from '../scheduler/kind.ts';
 import { Leaf, type Operation } from '../scheduler/operation.ts';
+import { checkCount } from './checks.ts';
 import { LimitError, UnexpectedEofError } from './errors.ts';
 import type { Held } from './held.ts';
 import type { Input } from './input.ts';
-import { checkCount } from './io-error.ts';
 
 /** Bytes of a line or a frame, unless said otherwise (N9). */
 export const DEFAULT_LIMIT = 65_536;

@@ -10,9 +10,9 @@ import type { Co, Operation } from '../scheduler/operation.ts';
 import { current } from '../scheduler/run.ts';
 import type { Supervisor } from '../scheduler/scope.ts';
 import { select } from '../scheduler/select.ts';
+import { checkCallback, checkDuration, checkOptions } from './checks.ts';
 import type { Connection } from './connection.ts';
 import { clientOf, Exchange, HttpClient, type Service } from './http-client.ts';
-import { checkCallback, checkDuration } from './io-error.ts';
 import { printError as printServeError, serve, type ServeOptions, type Where } from './serve.ts';
 import { CutOffError } from './server.ts';
 
@@ -93,6 +93,7 @@ export function* serveHttp(
   handler: HttpHandler,
   options: HttpOptions = {},
 ): Co<void> {
+  checkOptions(options, 'serveHttp');
   const { onError = printError, upgrade, maxHeaderSize, ...rest } = options;
   const { headersTimeout = HEADERS_TIMEOUT, requestTimeout = REQUEST_TIMEOUT, ...others } = rest;
   const { keepAliveTimeout = KEEP_ALIVE_TIMEOUT, ...serveOptions } = others;

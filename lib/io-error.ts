@@ -1,7 +1,7 @@
 // Errors of the network as users meet them: with the stack of the coroutine that was waiting, and with
 // what the system said (N11). And the way out for callbacks that throw (N12).
 
-import { inWords, TimeoutError } from '../scheduler/errors.ts';
+import { TimeoutError } from '../scheduler/errors.ts';
 import { atLeaf } from '../scheduler/at-leaf.ts';
 import type { Address } from './address.ts';
 
@@ -43,35 +43,4 @@ export function guarded<A extends unknown[]>(callback: (...args: A) => void, ...
 /** An error that nobody asked for. */
 export function uncaught(error: Error): never {
   throw error;
-}
-
-export function checkCallback(callback: unknown, what: string): void {
-  if (typeof callback !== 'function')
-    throw new TypeError(`${what} expects a callback, got ${inWords(callback)}`);
-}
-
-/** What is to be written or sent. */
-export function checkData(data: unknown): void {
-  if (typeof data === 'string' || data instanceof Uint8Array) return;
-  throw new TypeError(`expected a string or a Uint8Array to write, got ${inWords(data)}`);
-}
-
-/** A resolver given by the user; undefined stands for that of the system. */
-export function checkLookup(lookup: unknown, what: string): void {
-  if (lookup === undefined || typeof lookup === 'function') return;
-  throw new TypeError(`the lookup of ${what} expects a function, got ${inWords(lookup)}`);
-}
-
-/** A count given by the user; undefined stands for the default. */
-export function checkCount(count: unknown, what: string): void {
-  if (count === undefined || count === Infinity || (Number.isInteger(count) && (count as number) >= 0))
-    return;
-  throw new TypeError(`${what} expects a whole number, 0 or more, got ${inWords(count)}`);
-}
-
-/** A duration given by the user. */
-export function checkDuration(ms: unknown, what: string): void {
-  if (typeof ms !== 'number' || !(ms >= 0)) {
-    throw new TypeError(`${what} expects milliseconds, 0 or more, got ${inWords(ms)}`);
-  }
 }

@@ -3,8 +3,9 @@
 
 import { kind } from '../scheduler/kind.ts';
 import { IDLE, Leaf, NEW } from '../scheduler/operation.ts';
+import { checkCallback } from './checks.ts';
 import type { Input, Reader } from './input.ts';
-import { checkCallback, guarded } from './io-error.ts';
+import { guarded } from './io-error.ts';
 import type { Loan } from './loan.ts';
 
 /** The next bytes; null at the end of the stream. A connection has one and performs it again and again. */

@@ -5,8 +5,8 @@ import { inWords } from '../scheduler/errors.ts';
 import type { Co } from '../scheduler/operation.ts';
 import { Acceptor, type ListenOptions } from './acceptor.ts';
 import type { Address, AddressLike } from './address.ts';
+import { checkCallback, checkCount, checkDuration, checkOptions } from './checks.ts';
 import type { Connection } from './connection.ts';
-import { checkCallback, checkCount, checkDuration } from './io-error.ts';
 import { bind, listen } from './listen.ts';
 import { roomForSockets } from './reactor/descriptors.ts';
 import { CutOffError, type Handler, Server } from './server.ts';
@@ -78,6 +78,7 @@ export function* serve(
   handler: Handler,
   options: ServeOptions = {},
 ): Co<void> {
+  checkOptions(options, 'serve');
   const { signal, signals, grace = GRACE, idleTimeout = 0, requestTimeout = 0, ...others } = options;
   const { onError = printError, onListening, ...listenOptions } = others;
   if (typeof handler !== 'function') throw new TypeError(`serve expects a handler, got ${inWords(handler)}`);

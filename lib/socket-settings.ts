@@ -2,7 +2,7 @@
 // ever: another one takes over when TLS begins.
 
 import { Address } from './address.ts';
-import { checkDuration } from './io-error.ts';
+import { checkDuration } from './checks.ts';
 import { KEEP_ALIVE, type Socket } from './reactor/contract.ts';
 import { type TlsInfo, tlsInfoOf } from './tls-info.ts';
 

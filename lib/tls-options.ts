@@ -4,9 +4,9 @@
 // object.
 
 import { isIP } from 'node:net';
+import { checkDuration } from './checks.ts';
 import tls from 'node:tls';
 import { inWords } from '../scheduler/errors.ts';
-import { checkDuration } from './io-error.ts';
 
 /**
  * How to speak TLS: `key`, `cert`, `ca` and whatever else node:tls makes a secure context of, and what follows.
