@@ -18,10 +18,11 @@ import {
   sleep,
   spawn,
 } from 'skein';
+import { refuseToStart, text, whereToListen, whole } from './environment.ts';
 
 const DEADLINE = 1_000; // milliseconds for a dial
-const INTERVAL = Number(process.env['INTERVAL'] ?? 2_000); // milliseconds between two looks at a backend
-const GRACE = Number(process.env['GRACE'] ?? 60_000);
+const INTERVAL = whole('INTERVAL', 2_000, { least: 1 }); // milliseconds between two looks at a backend
+const GRACE = whole('GRACE', 60_000);
 
 class Backend {
   readonly address: Address;
@@ -55,7 +56,15 @@ class Backend {
   }
 }
 
-const backends = (process.env['BACKENDS'] ?? '').split(',').map((address) => new Backend(address));
+const backends = backendsOf(text('BACKENDS') ?? '');
+
+function backendsOf(list: string): Backend[] {
+  try {
+    return list.split(',').map((address) => new Backend(address.trim()));
+  } catch {
+    return refuseToStart(`BACKENDS expects addresses, such as 127.0.0.1:8001,127.0.0.1:8002, got "${list}"`);
+  }
+}
 
 function* proxy(client: Connection) {
   const chosen = yield* connect();
@@ -102,16 +111,12 @@ function* watch(backend: Backend): Co<void> {
   }
 }
 
-const host = process.env['HOST'] ?? '127.0.0.1';
-const port = Number(process.env['PORT'] ?? 9981);
-
 await run(function* () {
   for (const backend of backends) spawn(() => watch(backend), { daemon: true });
-  yield* serve({ host, port }, proxy, {
+  yield* serve(whereToListen(), proxy, {
     signals: true,
     grace: GRACE,
-    onListening: (address) =>
-      console.log(`balance listening on ${address}, before ${process.env['BACKENDS']}`),
+    onListening: (address) => console.log(`balance listening on ${address}, before ${text('BACKENDS')}`),
     onError: (error, conn) => console.error(`${conn?.remoteAddress ?? 'accepting'}: ${String(error)}`),
   });
 });

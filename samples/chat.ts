@@ -23,6 +23,7 @@ import {
   timeout,
   UnexpectedEofError,
 } from 'skein';
+import { whereToListen } from './environment.ts';
 
 /** Lines that a client may be behind; what the kernel holds comes on top. */
 const BEHIND = 256;
@@ -148,7 +149,7 @@ function obey(member: Member, line: string): boolean {
 }
 
 await run(() =>
-  serve({ host: process.env['HOST'] ?? '127.0.0.1', port: Number(process.env['PORT'] ?? 9981) }, chat, {
+  serve(whereToListen(), chat, {
     signals: true,
     onListening: (address) => console.log(`chat listening on ${address}; try: socat - TCP:${address}`),
     onError: (error, conn) => console.error(`${conn?.remoteAddress ?? 'accepting'}: ${String(error)}`),

@@ -11,9 +11,10 @@ import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { CancelledError, forEach, retry, run, timeout, wait } from 'skein';
+import { whole } from './environment.ts';
 
 const CONCURRENCY = 4;
-const DEADLINE = Number(process.env['DEADLINE'] ?? 200); // milliseconds for one attempt
+const DEADLINE = whole('DEADLINE', 200, { least: 1 }); // milliseconds for one attempt
 
 class StatusError extends Error {
   readonly isTemporary: boolean;

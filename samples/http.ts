@@ -6,13 +6,14 @@
 // that reads slowly costs one piece of memory. A client that goes away ends the loop wherever it waits, and the file is
 // closed. What takes a promise that must not get lost, such as that of an open file, stands in a `shield`.
 
-import { type BigIntStats, realpathSync } from 'node:fs';
+import type { BigIntStats } from 'node:fs';
 import { constants, type FileHandle, open, realpath } from 'node:fs/promises';
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import { extname, join, sep } from 'node:path';
 import { type Co, drained, readBody, run, serveHttp, shield, wait } from 'skein';
+import { folder, whereToListen } from './environment.ts';
 
-const ROOT = realpathSync(process.env['ROOT'] ?? '.');
+const ROOT = folder('ROOT', '.');
 const PIECE = 262_144; // bytes
 const MOST_NOTES = 1_000;
 
@@ -216,12 +217,8 @@ function answerJson(response: ServerResponse, status: number, value: unknown) {
 }
 
 await run(() =>
-  serveHttp(
-    { host: process.env['HOST'] ?? '127.0.0.1', port: Number(process.env['PORT'] ?? 9981) },
-    respond,
-    {
-      signals: true,
-      onListening: (address) => console.log(`http listening on ${address}, with the files of ${ROOT}`),
-    },
-  ),
+  serveHttp(whereToListen(), respond, {
+    signals: true,
+    onListening: (address) => console.log(`http listening on ${address}, with the files of ${ROOT}`),
+  }),
 );

@@ -7,6 +7,9 @@
 // has to tell the players that the game is over: they are daemons of a scope that ends with the referee.
 
 import { after, Channel, closed, run, scope, select, sleep } from 'skein';
+import { whole } from './environment.ts';
+
+const GAME = whole('GAME', 1_000); // milliseconds
 
 interface Ball {
   hits: number;
@@ -41,7 +44,7 @@ const end = await run(() =>
     game.spawn(() => player('ping', left, right), { name: 'ping', daemon: true });
     game.spawn(() => player('pong', right, left), { name: 'pong', daemon: true });
     yield* left.send({ hits: 0 });
-    return yield* referee(Number(process.env['GAME'] ?? 1000));
+    return yield* referee(GAME);
   }),
 );
 console.log(end === 'timeUp' ? 'the whistle: time is up' : 'the whistle: interrupted');

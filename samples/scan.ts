@@ -21,11 +21,12 @@ import {
   timeout,
   TimeoutError,
 } from 'skein';
+import { whereToListen, whole } from './environment.ts';
 
-const DIALS = Number(process.env['DIALS'] ?? 10_000);
-const LIMIT = Number(process.env['LIMIT'] ?? 250);
-const DEADLINE = Number(process.env['DEADLINE'] ?? 1_000); // milliseconds
-const host = process.env['HOST'] ?? '127.0.0.1';
+const DIALS = whole('DIALS', 10_000, { least: 1 });
+const LIMIT = whole('LIMIT', 250, { least: 1 });
+const DEADLINE = whole('DEADLINE', 1_000, { least: 1 }); // milliseconds
+const { host, port } = whereToListen(0);
 
 const tally = { answered: 0, refused: 0, 'timed out': 0, failed: 0 };
 const bar = new SingleBar({ format: '{bar} {value}/{total} {duration_formatted}', clearOnComplete: true });
@@ -66,7 +67,7 @@ function* keepSilent(conn: Connection) {
 }
 
 function* scan() {
-  const greets = yield* listen({ host, port: Number(process.env['PORT'] ?? 0) });
+  const greets = yield* listen({ host, port });
   const isSilent = yield* listen({ host, port: 0 });
   const refuses = yield* listen({ host, port: 0 });
   refuses.close();

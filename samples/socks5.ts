@@ -20,11 +20,12 @@ import {
   serve,
   timeout,
 } from 'skein';
+import { whereToListen, whole } from './environment.ts';
 
 const USER = process.env['SOCKS_USER'];
 const PASSWORD = process.env['SOCKS_PASSWORD'] ?? '';
-const HANDSHAKE = Number(process.env['HANDSHAKE'] ?? 10_000); // milliseconds in all
-const DEADLINE = Number(process.env['DEADLINE'] ?? 10_000); // milliseconds for a connection to what was asked for
+const HANDSHAKE = whole('HANDSHAKE', 10_000, { least: 1 }); // milliseconds in all
+const DEADLINE = whole('DEADLINE', 10_000, { least: 1 }); // milliseconds for a connection to what was asked for
 
 const VERSION = 5;
 const NO_AUTHENTICATION = 0;
@@ -171,7 +172,7 @@ function isSame(given: Buffer, expected: string): boolean {
 }
 
 await run(() =>
-  serve({ host: process.env['HOST'] ?? '127.0.0.1', port: Number(process.env['PORT'] ?? 9981) }, proxy, {
+  serve(whereToListen(), proxy, {
     signals: true,
     onListening: (address) =>
       console.log(`socks5 listening on ${address}; try: curl --socks5-hostname ${address} URL`),
