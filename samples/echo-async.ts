@@ -17,7 +17,8 @@ const server = net.createServer({ allowHalfOpen: true }, (socket) => {
   echo(socket).catch(() => socket.destroy());
 });
 
-server.listen(Number(process.env['PORT'] ?? 9981), process.env['HOST'] ?? '127.0.0.1', () => {
+// Not `??`: for node:net an empty host is every interface.
+server.listen(Number(process.env['PORT'] || 9981), process.env['HOST'] || '127.0.0.1', () => {
   const { address, port } = server.address() as net.AddressInfo;
   console.log(`echo server (async) listening on ${address}:${port}`);
 });

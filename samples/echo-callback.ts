@@ -30,7 +30,7 @@ function close(conn: Connection) {
 }
 
 const acceptor = new Acceptor(
-  { host: process.env['HOST'] ?? '127.0.0.1', port: Number(process.env['PORT'] ?? 9981) },
+  { host: process.env['HOST'] || '127.0.0.1', port: Number(process.env['PORT'] || 9981) },
   { onListening: (address) => console.log(`echo server (callbacks) listening on ${address}`) },
 );
 event.add(acceptor, onNewClient);

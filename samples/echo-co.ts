@@ -39,7 +39,8 @@ const server = net.createServer({ allowHalfOpen: true }, (socket) => {
   });
 });
 
-server.listen(Number(process.env['PORT'] ?? 9981), process.env['HOST'] ?? '127.0.0.1', () => {
+// Not `??`: for node:net an empty host is every interface.
+server.listen(Number(process.env['PORT'] || 9981), process.env['HOST'] || '127.0.0.1', () => {
   const { address, port } = server.address() as net.AddressInfo;
   console.log(`echo server (co) listening on ${address}:${port}`);
 });

@@ -19,8 +19,8 @@ function* echo(conn: Connection) {
   }
 }
 
-const host = process.env['HOST'] ?? '127.0.0.1';
-const port = Number(process.env['PORT'] ?? 9981);
+const host = process.env['HOST'] || '127.0.0.1';
+const port = Number(process.env['PORT'] || 9981);
 
 if (process.stdout.isTTY) {
   setInterval(() => process.stdout.write(`\r${clients} clients, ${bytes} bytes echoed `), 1000).unref();
