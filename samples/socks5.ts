@@ -1,7 +1,7 @@
 // A SOCKS5 proxy (RFC 1928), with or without user and password (RFC 1929).
 //
 //   npx tsx --conditions=skein-source samples/socks5.ts     then:   curl --socks5-hostname 127.0.0.1:9981 http://…
-//   SOCKS_USER and SOCKS_PASSWORD, where they are set, are asked for.
+//   SOCKS_USER and SOCKS_PASSWORD, where they are set, are asked for; one of them alone is refused.
 //
 // Notice that the handshake reads like the chapters of the RFC, one `readExactly` for each field, and needs no state
 // between them. How long a client may take, and that it may go away at any byte, is said once, around all of it. No
@@ -20,10 +20,9 @@ import {
   serve,
   timeout,
 } from 'skein';
-import { whereToListen, whole } from './environment.ts';
+import { refuseToStart, whereToListen, whole } from './environment.ts';
 
-const USER = process.env['SOCKS_USER'];
-const PASSWORD = process.env['SOCKS_PASSWORD'] ?? '';
+const { SOCKS_USER: USER, SOCKS_PASSWORD: PASSWORD } = process.env;
 const HANDSHAKE = whole('HANDSHAKE', 10_000, { least: 1 }); // milliseconds in all
 const DEADLINE = whole('DEADLINE', 10_000, { least: 1 }); // milliseconds for a connection to what was asked for
 
@@ -86,7 +85,7 @@ function* authenticate(client: Connection): Co<void> {
   const user = yield* readField(client);
   const password = yield* readField(client);
   // Both are looked at in any case, each in a time that does not tell how much of it is right.
-  const isRight = [isSame(user, USER!), isSame(password, PASSWORD)].every(Boolean);
+  const isRight = [isSame(user, USER!), isSame(password, PASSWORD!)].every(Boolean);
   yield* client.write(Buffer.of(1, isRight ? 0 : 1));
   if (!isRight) throw new ProtocolError('expected another user or password');
 }
@@ -169,6 +168,11 @@ function bytesOf(host: string): number[] {
 function isSame(given: Buffer, expected: string): boolean {
   const [one, other] = [given, expected].map((text) => createHash('sha256').update(text).digest());
   return timingSafeEqual(one!, other!);
+}
+
+// A proxy that is open to everybody by a slip is worse than none.
+if ((USER !== undefined || PASSWORD !== undefined) && !(USER && PASSWORD)) {
+  refuseToStart('SOCKS_USER and SOCKS_PASSWORD are set both, and not empty, or neither is');
 }
 
 await run(() =>

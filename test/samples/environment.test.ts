@@ -12,6 +12,8 @@ const BACKENDS = '127.0.0.1:8001';
 const addresses = (got: string) =>
   `BACKENDS expects addresses, such as 127.0.0.1:8001,127.0.0.1:8002, got "${got}"`;
 
+const both = 'SOCKS_USER and SOCKS_PASSWORD are set both, and not empty, or neither is';
+
 const refused: [sample: string, env: Record<string, string>, sentence: string][] = [
   ['chat.ts', { PORT: 'abc' }, 'PORT expects a whole number from 0 to 65535, got "abc"'],
   ['chat.ts', { PORT: '65536' }, 'PORT expects a whole number from 0 to 65535, got "65536"'],
@@ -22,6 +24,10 @@ const refused: [sample: string, env: Record<string, string>, sentence: string][]
   ['balance.ts', { BACKENDS: `${BACKENDS},` }, addresses(`${BACKENDS},`)],
   ['socks5.ts', { HANDSHAKE: 'abc' }, 'HANDSHAKE expects a whole number, 1 or more, got "abc"'],
   ['socks5.ts', { DEADLINE: '1.5' }, 'DEADLINE expects a whole number, 1 or more, got "1.5"'],
+  ['socks5.ts', { SOCKS_USER: 'ada' }, both],
+  ['socks5.ts', { SOCKS_PASSWORD: 'secret' }, both],
+  ['socks5.ts', { SOCKS_USER: 'ada', SOCKS_PASSWORD: '' }, both],
+  ['socks5.ts', { SOCKS_USER: '', SOCKS_PASSWORD: '' }, both],
   ['scan.ts', { DIALS: 'abc' }, 'DIALS expects a whole number, 1 or more, got "abc"'],
   ['scan.ts', { LIMIT: '0' }, 'LIMIT expects a whole number, 1 or more, got "0"'],
   ['http.ts', { ROOT: '/nowhere' }, 'ROOT expects a folder, got "/nowhere"'],
