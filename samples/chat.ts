@@ -63,7 +63,8 @@ class Member {
     this.room = room;
     if (!rooms.has(room)) rooms.set(room, new Set());
     rooms.get(room)!.add(this);
-    this.tell(`* you are ${this.name}, in ${room} with ${rooms.get(room)!.size - 1} others`);
+    const others = rooms.get(room)!.size - 1;
+    this.tell(`* you are ${this.name}, in ${room} with ${others} other${others === 1 ? '' : 's'}`);
     this.say(`* ${this.name} came`);
   }
 
@@ -118,7 +119,9 @@ function* listenTo(member: Member, conn: Connection, stopping: Latch) {
     }
   } catch (error) {
     if (error instanceof LimitError) member.tell(`* a line has at most ${LONGEST_LINE} bytes`);
-    else if (!(error instanceof UnexpectedEofError)) throw error;
+    // The last line may end with the stream alone; what has come of it is still there.
+    else if (error instanceof UnexpectedEofError) obey(member, String(yield* conn.peek(LONGEST_LINE)));
+    else throw error;
   }
 }
 

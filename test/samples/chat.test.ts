@@ -84,6 +84,24 @@ t.test('chat.ts with guests at socats', { skip: without('socat'), timeout: 60_00
   });
 });
 
+t.test('chat.ts takes a last line that ends with the stream alone', async (t) => {
+  const server = await startSample(t, 'chat.ts');
+  const [listener, speaker] = await Promise.all([connect(server), connect(server)]);
+  t.teardown(() => void [listener, speaker].forEach((socket) => socket.destroy()));
+  let heard = '';
+  listener.on('data', (data) => (heard += String(data)));
+  await until(() => heard.includes('in lobby with'), 'the listener to be there');
+  let read = '';
+  speaker.on('data', (data) => (read += String(data)));
+  speaker.write('/nick ada\n');
+  await until(() => read.includes('* you are ada\n'), 'the name');
+  t.match(`${read}${heard}`, /in lobby with 1 other\n/);
+  speaker.end('good\nbye');
+  await until(() => heard.includes('* ada left\n'), 'the speaker to leave');
+  t.match(heard, 'ada: good\nada: bye\n* ada left\n');
+  t.equal(await server.end('SIGTERM'), 0);
+});
+
 t.test('chat.ts drops who does not read, tells the rest, and forgets it', { timeout: 60_000 }, async (t) => {
   const server = await startSample(t, 'chat.ts');
   const [slow, talker, reader] = await Promise.all([connect(server), connect(server), connect(server)]);
