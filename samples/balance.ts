@@ -4,7 +4,8 @@
 //
 // Notice what makes a proxy: `copyBoth`, which passes on each side's end by itself and waits for whoever reads slowly.
 // Only the dial is tried again, at the next backend: once a byte has been passed on, nobody can know what was done
-// with it. SIGINT drains: nobody new comes in, and those who are there may finish within `GRACE` milliseconds.
+// with it. SIGINT drains: nobody new comes in, and those who are there may finish within `GRACE` milliseconds. A backend
+// counts as up if it can be dialled: one that was stopped, and says nothing, does too, since the kernel accepts for it.
 
 import {
   Address,
