@@ -35,6 +35,7 @@ const mayHelp = (error: unknown): boolean => !(error instanceof StatusError) || 
 
 function* crawl(start: string) {
   const seen = new Set([start]);
+  let loaded = 0;
   // The pages that are one click away, then those that are two clicks away: breadth first.
   for (let level = [start]; level.length > 0;) {
     const next: string[] = [];
@@ -43,6 +44,7 @@ function* crawl(start: string) {
         const text = yield* retry({ attempts: 3, base: 20, when: mayHelp }, () =>
           timeout(DEADLINE, () => wait((signal) => load(url, signal))),
         );
+        loaded++;
         const links = linksOf(text, url).filter((link) => !seen.has(link));
         for (const link of links) seen.add(link);
         next.push(...links);
@@ -50,12 +52,18 @@ function* crawl(start: string) {
       } catch (error) {
         // One page that fails is no reason to end; that we are to end is.
         if (error instanceof CancelledError) throw error;
-        console.log(`${url}: ${(error as Error).message}`);
+        console.log(`${url}: ${inWords(error as Error)}`);
       }
     });
     level = next;
   }
-  return seen.size;
+  return { loaded, seen: seen.size };
+}
+
+/** What `fetch` calls just "fetch failed" has a cause. */
+function inWords({ message, cause }: Error): string {
+  const { code } = (cause ?? {}) as NodeJS.ErrnoException;
+  return code === undefined ? message : `${message} (${code})`;
 }
 
 /** The links of a page that stay on its site. */
@@ -68,8 +76,9 @@ const stop = new AbortController();
 process.once('SIGINT', () => stop.abort());
 const site = process.argv[2] === undefined ? await openSite() : undefined;
 try {
-  const count = await run(() => crawl(process.argv[2] ?? site!.url), { signal: stop.signal });
-  console.log(`${count} pages`);
+  const { loaded, seen } = await run(() => crawl(process.argv[2] ?? site!.url), { signal: stop.signal });
+  console.log(`${loaded} of ${seen} pages`);
+  if (loaded === 0) process.exitCode = 1;
 } catch (error) {
   if (!(error instanceof CancelledError)) throw error;
   console.log('interrupted');

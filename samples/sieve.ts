@@ -7,6 +7,7 @@
 // The end runs through it just so: whoever finds its source closed has no more to give, and closes its own.
 
 import { CancelledError, Channel, closed, run, spawn } from 'skein';
+import { refuseToStart } from './environment.ts';
 
 /** All numbers that may be prime, in order. */
 function* count(limit: number, to: Channel<number>) {
@@ -33,11 +34,15 @@ function* sieve(limit: number) {
   }
 }
 
+const last = Number(process.argv[2] ?? 1000);
+if (Number.isNaN(last)) {
+  refuseToStart(`sieve.ts expects a number, up to which to print the primes, got "${process.argv[2]}"`);
+}
 const stop = new AbortController();
 process.once('SIGINT', () => stop.abort());
 
 try {
-  await run(() => sieve(Number(process.argv[2] ?? 1000)), { signal: stop.signal });
+  await run(() => sieve(last), { signal: stop.signal });
 } catch (error) {
   if (!(error instanceof CancelledError)) throw error;
   console.log('interrupted');

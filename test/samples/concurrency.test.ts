@@ -46,6 +46,12 @@ t.test('sieve.ts prints the primes up to a limit', async (t) => {
   t.strictSame(sieve.lines().map(Number), primes);
 });
 
+t.test('sieve.ts says what it expects', async (t) => {
+  const sieve = start('sieve.ts', ['abc']);
+  t.equal(await sieve.exited, 1);
+  t.equal(sieve.output(), 'sieve.ts expects a number, up to which to print the primes, got "abc"\n');
+});
+
 t.test('sieve.ts: an interruption ends a sieve that would run for hours', async (t) => {
   const sieve = start('sieve.ts', ['1e9']);
   t.equal(await interruptAfter(sieve, '97'), 0, sieve.output());
@@ -57,7 +63,7 @@ t.test('crawl.ts visits each page of its own site, past pages that fail', async 
   const crawl = start('crawl.ts', [], { DEADLINE: '1500' });
   t.equal(await crawl.exited, 0, crawl.output());
   const lines = crawl.lines();
-  t.equal(lines.pop(), '20 pages');
+  t.equal(lines.pop(), '18 of 20 pages');
   const paths = lines.map((line) => /^http:\/\/127\.0\.0\.1:\d+\/(\w*): /.exec(line)?.[1]);
   const numbers = Array.from({ length: 16 }, (_, index) => String(index + 1));
   t.strictSame(paths.toSorted(), ['', ...numbers, 'flaky', 'gone', 'never'].toSorted());
@@ -92,10 +98,25 @@ t.test('crawl.ts has four requests on their way at once, and asks for each page 
   t.teardown(() => site.server.close());
   const crawl = start('crawl.ts', [site.url], { DEADLINE: '30000' });
   t.equal(await crawl.exited, 0, crawl.output());
-  t.equal(crawl.lines().at(-1), '11 pages');
+  t.equal(crawl.lines().at(-1), '11 of 11 pages');
   t.equal(site.most(), 4);
   t.equal(site.requests.length, 11);
   t.equal(new Set(site.requests).size, 11);
+});
+
+t.test('crawl.ts fails if it can fetch nothing, and says why', async (t) => {
+  const gone = http.createServer();
+  await once(gone.listen(0, '127.0.0.1'), 'listening');
+  const refusing = `http://127.0.0.1:${portOf(gone)}/`;
+  gone.close();
+  for (const [url, why] of [
+    [refusing, 'fetch failed (ECONNREFUSED)'],
+    ['abc', 'Failed to parse URL from abc (ERR_INVALID_URL)'],
+  ] as const) {
+    const crawl = start('crawl.ts', [url], { DEADLINE: '30000' });
+    t.equal(await crawl.exited, 1);
+    t.strictSame(crawl.lines(), [`${url}: ${why}`, '0 of 1 pages']);
+  }
 });
 
 t.test('crawl.ts: an interruption aborts the requests that are on their way', async (t) => {
