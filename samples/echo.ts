@@ -35,3 +35,5 @@ await run(() =>
     },
   }),
 );
+// The counter has left its line open.
+if (process.stdout.isTTY) console.log();

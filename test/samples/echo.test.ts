@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { connect, readAll, until } from '../support/peers.ts';
 import { type Program, runProgram } from '../support/program.ts';
+import { without } from '../support/samples.ts';
 
 const samples = join(dirname(fileURLToPath(import.meta.url)), '../../samples');
 const hasSocat = spawnSync('socat', ['-V']).status === 0;
@@ -61,6 +62,20 @@ t.test('echo.ts names the line that was waiting when a client was reset', async 
   t.match(server.output(), /ECONNRESET[^]*at echo \(.*samples\/echo\.ts:\d+:\d+\)/);
   t.equal(String(await echoed(server.port, Buffer.from('still here'))), 'still here');
   t.equal(await server.end('SIGTERM'), 0);
+});
+
+t.test('echo.ts ends the line of its counter on Ctrl-C', { skip: without('script') }, async (t) => {
+  // As in runProgram; to say it in the environment does not help, the test runner sets it again.
+  const command = `unset NODE_OPTIONS; exec "${process.execPath}" --import tsx --conditions=skein-source "${join(samples, 'echo.ts')}"`;
+  const terminal = spawn('script', ['-qec', command, '/dev/null'], { env: { ...process.env, PORT: '0' } });
+  t.teardown(() => void terminal.kill('SIGKILL'));
+  let shown = '';
+  terminal.stdout.on('data', (data) => (shown += String(data)));
+  await until(() => shown.includes('0 bytes echoed'), 'the counter', 30_000);
+  const exit = once(terminal, 'close');
+  terminal.stdin.write('\u0003');
+  t.same(await exit, [0, null], shown);
+  t.match(shown, /0 bytes echoed \S*\r\n$/);
 });
 
 t.test('echo.ts lets a client finish after SIGTERM', async (t) => {
