@@ -216,9 +216,18 @@ function answerJson(response: ServerResponse, status: number, value: unknown) {
   response.writeHead(status, { 'Content-Type': 'application/json' }).end(`${JSON.stringify(value)}\n`);
 }
 
+/** One line for each; what is wrong with a request has been answered with its status. */
+function onError(error: unknown, request: IncomingMessage | undefined) {
+  const { statusCode = 500 } = error as { statusCode?: number };
+  if (statusCode < 500) return;
+  const what = request && `${request.method} ${request.url} of ${request.socket.remoteAddress}`;
+  console.error(`${what ?? 'accepting'}: ${String(error)}`);
+}
+
 await run(() =>
   serveHttp(whereToListen(), respond, {
     signals: true,
     onListening: (address) => console.log(`http listening on ${address}, with the files of ${ROOT}`),
+    onError,
   }),
 );
