@@ -9,7 +9,7 @@
 import type { BigIntStats } from 'node:fs';
 import { constants, type FileHandle, open, realpath } from 'node:fs/promises';
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
-import { extname, join, sep } from 'node:path';
+import { extname, join, relative, sep } from 'node:path';
 import { type Co, drained, readBody, run, serveHttp, shield, wait } from 'skein';
 import { folder, whereToListen } from './environment.ts';
 
@@ -54,6 +54,8 @@ interface Opened {
   readonly handle: FileHandle;
   readonly stat: BigIntStats;
   readonly type: string;
+  /** Whether its folder was asked for. */
+  readonly isIndex: boolean;
 }
 
 function* serveFile(path: string, request: IncomingMessage, response: ServerResponse): Co<void> {
@@ -64,29 +66,38 @@ function* serveFile(path: string, request: IncomingMessage, response: ServerResp
     return;
   }
   try {
-    yield* sendFile(file, request, response);
+    if (file.isIndex && !path.endsWith('/')) addSlash(request, response);
+    else yield* sendFile(file, request, response);
   } finally {
     yield* shield(() => wait(file.handle.close()));
   }
 }
 
-/** Opens a file below the root, or the index of a folder; null if there is none. */
-async function openFile(path: string): Promise<Opened | null> {
+/** Opens a file below the root, or the index of a folder; null if there is none, or it is hidden, such as in `.git`. */
+async function openFile(path: string, isIndex = false): Promise<Opened | null> {
   try {
     // Its real path, since links may lead out as well as dots.
     const real = await realpath(join(ROOT, path));
     if (real !== ROOT && !real.startsWith(ROOT.endsWith(sep) ? ROOT : ROOT + sep)) return null;
+    if (/[/\\]\./.test(`${path}/${relative(ROOT, real)}`)) return null;
     // A pipe would make it wait for whoever writes to it.
     const handle = await open(real, constants.O_RDONLY | constants.O_NONBLOCK);
     const stat = await handle.stat({ bigint: true });
-    if (stat.isFile()) return { handle, stat, type: TYPES[extname(real)] ?? 'application/octet-stream' };
+    const type = TYPES[extname(real)] ?? 'application/octet-stream';
+    if (stat.isFile()) return { handle, stat, type, isIndex };
     await handle.close();
-    return stat.isDirectory() ? await openFile(join(path, 'index.html')) : null;
+    return stat.isDirectory() ? await openFile(join(path, 'index.html'), true) : null;
   } catch (error) {
     const { code = '' } = error as NodeJS.ErrnoException;
     if (['ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP', 'ENAMETOOLONG', 'ENXIO'].includes(code)) return null;
     throw error;
   }
+}
+
+/** The links of a page would else begin one folder above. The target is relative, as `//host/` is another host. */
+function addSlash({ url }: IncomingMessage, response: ServerResponse) {
+  response.setHeader('Location', url!.replace(/^[^?]*\/([^/?]*)/, './$1/'));
+  answer(response, 301);
 }
 
 function* sendFile(

@@ -27,6 +27,10 @@ function makeFolder(t: Test): string {
   writeFileSync(join(root, 'a b%.html'), '<p>');
   mkdirSync(join(root, 'pages'));
   writeFileSync(join(root, 'pages/index.html'), '<h1>');
+  mkdirSync(join(root, '.git'));
+  for (const hidden of ['.git/config', '.git/index.html', '.env'])
+    writeFileSync(join(root, hidden), 'hidden');
+  symlinkSync('.git', join(root, 'git'));
   symlinkSync('../secret.txt', join(root, 'link.txt'));
   return root;
 }
@@ -76,7 +80,7 @@ t.test('http.ts sends files with their types, and their headers alone', hasCurl,
   t.ok((await get('/big.bin')).body.equals(BIG));
   t.equal((await get('/empty.txt')).body.byteLength, 0);
   t.equal(String((await get('/a%20b%25.html')).body), '<p>');
-  t.equal(String((await get('/pages')).body), '<h1>', 'the index of a folder');
+  t.equal(String((await get('/pages/')).body), '<h1>', 'the index of a folder');
   t.equal((await get('/folder')).status, 404);
   t.equal((await get('/nothing')).status, 404);
   const put = await get('/hello.txt', '-X', 'PUT', '-d', 'x');
@@ -169,6 +173,31 @@ t.test('http.ts lets nobody out of its folder', hasCurl, async (t) => {
     t.notMatch(String(body), /secret/);
   }
   for (const path of ['/%', '/hello.txt%00', '/%ff']) t.equal((await get(path)).status, 400, path);
+});
+
+t.test('http.ts shows nobody what is hidden', hasCurl, async (t) => {
+  const { get } = await openSite(t);
+  for (const path of ['/.env', '/.git', '/.git/', '/.git/config', '/%2egit/config', '/git/config', '/git/']) {
+    const { status, body } = await get(path);
+    t.equal(status, 404, path);
+    t.notMatch(String(body), /hidden/);
+  }
+});
+
+t.test('http.ts leads from a folder to the one with a slash, and to no other host', hasCurl, async (t) => {
+  const { get, url } = await openSite(t);
+  for (const [path, location] of [
+    ['/pages', '/pages/'],
+    ['/pages?a=/b', '/pages/?a=/b'],
+    ['//pages', '//pages/'],
+    ['/%70ages', '/%70ages/'],
+    ['/folder', undefined],
+  ] as const) {
+    const { status, headers } = await get(path);
+    t.equal(status, location === undefined ? 404 : 301, path);
+    const given = headerOf(headers, 'location');
+    t.equal(given && new URL(given, url(path)).href, location && url(location));
+  }
 });
 
 t.test('http.ts keeps notes for its API', hasCurl, async (t) => {
