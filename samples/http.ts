@@ -32,15 +32,18 @@ const TYPES: Record<string, string> = {
 function* respond(request: IncomingMessage, response: ServerResponse): Co<void> {
   const path = pathOf(request.url!);
   const note = /^\/api\/notes(?:\/(\d+))?$/.exec(path ?? '');
-  if (path === null) answer(response, 400);
+  if (request.method === 'OPTIONS' && request.url === '*')
+    response.writeHead(204, { Allow: 'GET, HEAD, POST, DELETE, OPTIONS' }).end();
+  else if (path === null) answer(response, 400);
   else if (note !== null) yield* serveNote(note[1], request, response);
   else if (isOneOf(['GET', 'HEAD'], request, response)) yield* serveFile(path, request, response);
 }
 
-/** What was asked for, without its query; null if it is no path. */
-function pathOf(url: string): string | null {
+/** What was asked for, without its query, or the origin that RFC 9112, 3.2.2 has us accept; null if it is no path. */
+function pathOf(target: string): string | null {
+  const [, raw] = /^(?:https?:\/\/[^/?]+)?([^?]*)/i.exec(target)!;
   try {
-    const path = decodeURIComponent(url.split('?', 1)[0]!);
+    const path = decodeURIComponent(raw || '/');
     return path.startsWith('/') && !path.includes('\0') ? path : null;
   } catch {
     return null;

@@ -200,6 +200,21 @@ t.test('http.ts leads from a folder to the one with a slash, and to no other hos
   }
 });
 
+t.test('http.ts takes a target with its origin, and the one that is no path', hasCurl, async (t) => {
+  const { get } = await openSite(t);
+  const ask = (target: string, ...args: string[]) => get('/', '--request-target', target, ...args);
+  t.equal(String((await ask('http://example.org/hello.txt?query')).body), 'hello, file\n');
+  t.equal(String((await ask('HTTPS://example.org:80/pages/')).body), '<h1>');
+  t.equal((await ask('http://example.org/../secret.txt')).status, 404);
+  t.equal((await ask('http://example.org')).status, 404, 'a root without an index');
+  t.equal((await ask('http:///hello.txt')).status, 400, 'no host');
+  t.equal(headerOf((await ask('http://example.org/pages')).headers, 'location'), './pages/');
+  const options = await ask('*', '-X', 'OPTIONS');
+  t.equal(options.status, 204);
+  t.equal(headerOf(options.headers, 'allow'), 'GET, HEAD, POST, DELETE, OPTIONS');
+  t.equal((await ask('*')).status, 400);
+});
+
 t.test('http.ts keeps notes for its API', hasCurl, async (t) => {
   const { get, server } = await openSite(t);
   const json = async (path: string, ...args: string[]) => {
