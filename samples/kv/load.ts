@@ -50,7 +50,8 @@ function* perform(path: string): Co<{ good: number; size: number; commands: numb
     }
   } catch (error) {
     const what = error instanceof ProtocolError ? 'is no command' : 'cannot be performed';
-    throw new Error(`${path}: what stands behind byte ${good} ${what}`, { cause: error });
+    const why = error instanceof Error ? `: ${error.message}` : '';
+    throw new Error(`${path}: what stands behind byte ${good} ${what}${why}`, { cause: error });
   } finally {
     yield* wait(file.close());
   }

@@ -46,6 +46,23 @@ export function expectWhole(text: string, refusal = NOT_AN_INTEGER): number {
   return Number(value);
 }
 
+const UNITS: Record<string, number> = {
+  k: 1e3,
+  m: 1e6,
+  g: 1e9,
+  kb: 2 ** 10,
+  mb: 2 ** 20,
+  gb: 2 ** 30,
+  b: 1,
+  '': 1,
+};
+
+/** An amount of memory in bytes, as Redis reads it: '64mb'; undefined if the text is none. */
+export function memoryOf(text: string): number | undefined {
+  const [, digits, unit] = /^(\d{1,12})([kmg]?b?)$/i.exec(text) ?? [];
+  return digits === undefined ? undefined : Number(digits) * UNITS[unit!.toLowerCase()]!;
+}
+
 /** A decimal fraction: `units` of a part with so many `decimals`. */
 interface Decimal {
   readonly units: bigint;

@@ -8,7 +8,7 @@
 // batch a client's answer is tied by a latch (append-only.ts), a rewrite that goes on beside it (rewrite.ts), expiry.
 // Read in this order: session, resp, dispatch, keyspace, commands/strings, blocking, append-only, load, rewrite.
 
-import { run, scope, type ScopeBody, serve } from 'skein';
+import { listen, run, scope, type ScopeBody, serve } from 'skein';
 import { log } from './append-only.ts';
 import { enter } from './command.ts';
 import { connection } from './commands/connection.ts';
@@ -26,6 +26,7 @@ import { strings } from './commands/strings.ts';
 import { transactions } from './commands/transactions.ts';
 import { expireInBackground } from './expiry.ts';
 import { load } from './load.ts';
+import { lock } from './lock.ts';
 import { rewrite } from './rewrite.ts';
 import { serveClient } from './session.ts';
 import { appendOnlyPath, settings } from './settings.ts';
@@ -46,8 +47,13 @@ for (const commands of [
 }
 for (const commands of [transactions, pubsub, server]) enter(commands);
 
+let unlock = (): void => {};
+
 const all: ScopeBody<void> = function* (background) {
+  // Before the file is touched: of two servers that were given the same port, the second ends here.
+  const acceptor = yield* listen({ host: settings.host, port: settings.port });
   if (settings.appendOnly) {
+    unlock = lock(appendOnlyPath());
     yield* load(appendOnlyPath());
     yield* log.open(appendOnlyPath());
   }
@@ -55,7 +61,7 @@ const all: ScopeBody<void> = function* (background) {
   background.spawn(() => rewrite.whenDoubled(), { daemon: true });
   // The last to end: what clients have changed is on the disk then.
   background.spawn(() => log.write());
-  yield* serve({ host: settings.host, port: settings.port }, serveClient, {
+  yield* serve(acceptor, serveClient, {
     signals: true,
     onListening: (address) => console.log(`kv listening on ${address}`),
     onError(error, conn) {
@@ -70,4 +76,13 @@ function isGone(error: unknown): boolean {
   return error instanceof Error && 'code' in error && /^(ECONNRESET|EPIPE)$/.test(String(error.code));
 }
 
-await run(() => scope(all));
+try {
+  await run(() => scope(all));
+} catch (error) {
+  // What the system says, or the file, is no fault of the program: nobody needs its stack.
+  const isSaid = error instanceof Error && error.name === 'Error';
+  console.error('kv:', isSaid ? error.message : error);
+  process.exitCode = 1;
+} finally {
+  unlock();
+}

@@ -35,8 +35,8 @@ function* converse(client: Client, conn: Connection): Co<void> {
     client.isBusy = true;
     const { appends } = log;
     let replies = '';
-    parser.add(chunk);
     try {
+      parser.add(chunk);
       while (!client.isEnding && parser.next()) {
         replies += execute(client, parser.args);
         if (client.pending !== null) {

@@ -231,9 +231,3 @@ t.test(
     t.ok(acknowledged > 100, `${acknowledged} writes were acknowledged`);
   },
 );
-
-t.test('a folder that is not there is an error', async (t) => {
-  const kv = await startKv({ DIR: '/nonexistent', APPENDONLY: 'yes' });
-  t.equal(await kv.exited, 1);
-  t.match(kv.output(), /ENOENT/);
-});
