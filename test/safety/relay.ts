@@ -48,6 +48,7 @@ try {
 
 async function measure(): Promise<void> {
   installSkein();
+  compile('environment');
   const sum = makeFile(join(folder, 'giga'));
   const http = await startSample('http', { ROOT: folder });
   const balance = await startSample('balance', { BACKENDS: `127.0.0.1:${http.port}` });
@@ -110,17 +111,26 @@ async function startSample(
   name: string,
   env: NodeJS.ProcessEnv = {},
 ): Promise<{ pid: number; port: number }> {
-  const source = readFileSync(join(root, `samples/${name}.ts`), 'utf8');
-  const options = { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 };
-  const file = join(folder, `${name}.js`);
-  writeFileSync(file, ts.transpile(source, options));
-  const child = spawn(process.execPath, [file], {
+  const child = spawn(process.execPath, [compile(name)], {
     env: { ...process.env, NODE_ENV: 'production', PORT: '0', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   children.push(child);
   const [line] = (await once(child.stdout, 'data')) as [Buffer];
   return { pid: child.pid!, port: Number(/listening on \S+:(\d+)/.exec(String(line))?.[1]) };
+}
+
+/** Compiles a sample into the folder; gives its file. */
+function compile(name: string): string {
+  const source = readFileSync(join(root, `samples/${name}.ts`), 'utf8');
+  const options = {
+    module: ts.ModuleKind.ESNext,
+    target: ts.ScriptTarget.ES2022,
+    rewriteRelativeImportExtensions: true,
+  };
+  const file = join(folder, `${name}.js`);
+  writeFileSync(file, ts.transpile(source, options));
+  return file;
 }
 
 async function startSocat(port: number, to: number, size: number): Promise<number> {
