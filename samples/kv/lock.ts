@@ -1,6 +1,7 @@
-// One server to a file: two that append to the same one, or of which one repairs what the other is writing, would ruin it. The
-// lock is a file beside it that says who has it. Who was killed leaves it behind, so it counts only as long as that process lives; and
-// since a number is given to another process in time, it says when that began, where the system tells.
+// One server to a file: two that append to the same one, or of which one repairs what the other is writing, would ruin
+// it. The lock is a file beside it that says who has it. Who was killed leaves it behind, so it counts only as long as
+// that process lives; and since a number is given to another process in time, it says when that began, where the
+// system tells. Of two that find the same left-over lock in the same moment both may take it.
 
 import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 
