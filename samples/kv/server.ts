@@ -8,7 +8,7 @@
 // batch a client's answer is tied by a latch (append-only.ts), a rewrite that goes on beside it (rewrite.ts), expiry.
 // Read in this order: session, resp, dispatch, keyspace, commands/strings, blocking, append-only, load, rewrite.
 
-import { listen, run, scope, type ScopeBody, serve } from 'skein';
+import { type Connection, listen, run, scope, type ScopeBody, serve } from 'skein';
 import { log } from './append-only.ts';
 import { enter } from './command.ts';
 import { connection } from './commands/connection.ts';
@@ -51,7 +51,7 @@ let unlock = (): void => {};
 
 const all: ScopeBody<void> = function* (background) {
   // Before the file is touched: of two servers that were given the same port, the second ends here.
-  const acceptor = yield* listen({ host: settings.host, port: settings.port });
+  const acceptor = yield* listen({ host: settings.host, port: settings.port }, { onError });
   if (settings.appendOnly) {
     unlock = lock(appendOnlyPath());
     yield* load(appendOnlyPath());
@@ -64,13 +64,15 @@ const all: ScopeBody<void> = function* (background) {
   yield* serve(acceptor, serveClient, {
     signals: true,
     onListening: (address) => console.log(`kv listening on ${address}`),
-    onError(error, conn) {
-      // A client that vanishes is no event.
-      if (conn === undefined || !isGone(error)) console.error(conn?.remoteAddress.toString() ?? 'kv', error);
-    },
+    onError,
   });
   log.end();
 };
+
+function onError(error: unknown, conn?: Connection): void {
+  // A client that vanishes is no event.
+  if (conn === undefined || !isGone(error)) console.error(conn?.remoteAddress.toString() ?? 'kv', error);
+}
 
 function isGone(error: unknown): boolean {
   return error instanceof Error && 'code' in error && /^(ECONNRESET|EPIPE)$/.test(String(error.code));

@@ -16,9 +16,9 @@ export const settings = {
   /** The append-only file is rewritten when it has grown by so many percent, and has so many bytes. */
   rewritePercentage: whole('AUTO_AOF_REWRITE_PERCENTAGE', 100),
   rewriteMinSize: memory('AUTO_AOF_REWRITE_MIN_SIZE', '64mb'),
-  /** A subscriber for which more bytes than this wait is dropped; or more than the softer bound for so many seconds. */
-  subscriberHard: memory('SUBSCRIBER_HARD', '32mb'),
-  subscriberSoft: memory('SUBSCRIBER_SOFT', '8mb'),
+  /** A subscriber for which more bytes than this wait is dropped; or more than the softer bound for so many seconds. 0 is no bound. */
+  subscriberHard: memory('SUBSCRIBER_HARD', '32mb') || Infinity,
+  subscriberSoft: memory('SUBSCRIBER_SOFT', '8mb') || Infinity,
   subscriberSeconds: whole('SUBSCRIBER_SECONDS', 60),
 };
 
