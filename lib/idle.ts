@@ -50,7 +50,7 @@ export class IdleTimer {
 
   #look(): void {
     const due = this.#lastActivity + this.#timeout;
-    if (this.#scheduler.clock.now() < due) {
+    if (!this.#scheduler.timers.hasPassed(due)) {
       this.#timer.startAt(due);
     } else if (this.#input.isReadable) {
       this.#hasLooked = false;

@@ -62,7 +62,7 @@ export class RequestTimer {
     this.#isRunning = this.#output.position === this.#position;
     if (!this.#isRunning) return;
     const due = this.#begunAt + this.#timeout;
-    if (this.#scheduler.clock.now() < due) this.#timer.startAt(due);
+    if (!this.#scheduler.timers.hasPassed(due)) this.#timer.startAt(due);
     else if (this.#input.reader === null) this.#timer.start(this.#timeout / PARTS);
     else this.#onOverdue();
   }

@@ -1,5 +1,7 @@
-// Time is handed in: a scheduler asks its clock for the time and for one alarm, so a test can put in a
-// clock whose time passes only when nothing is left to do.
+// Time is passed in: a scheduler asks its clock for the time and for one alarm, so a test can put in a
+// clock whose time passes only when nothing is left to do. Invariant: an alarm comes after a poll for input
+// that began when its deadline had passed. libuv runs timers before it polls, so a process that was blocked or
+// stopped would otherwise expire deadlines while the input that came in time waits in the kernel.
 
 /** The longest delay of a Node timer, in milliseconds (2^31 − 1); later alarms go in steps of it (T5). */
 const LONGEST = 2_147_483_647;
@@ -8,8 +10,11 @@ const LONGEST = 2_147_483_647;
 export interface Clock {
   /** Milliseconds since a moment of its own; never goes back. */
   now(): number;
-  /** Calls back in a macrotask once `deadline` has come, or earlier; replaces the alarm set before. */
-  setAlarm(deadline: number, onAlarm: () => void): void;
+  /**
+   * Calls back in a macrotask once `deadline` has come, or earlier; replaces the alarm set before. `passed` is a time
+   * after which input was polled for: whatever came before it has been delivered. By default it is now.
+   */
+  setAlarm(deadline: number, onAlarm: (passed?: number) => void): void;
   /** Takes the alarm back, if one is set. */
   clearAlarm(): void;
 }
@@ -17,28 +22,36 @@ export interface Clock {
 /** The time of the system, with a Node timer as its alarm. */
 export class RealClock implements Clock {
   #timer: NodeJS.Timeout | null = null;
+  /** The time has come, and the poll that follows has not ended. */
+  #poll: NodeJS.Immediate | null = null;
   #deadline = Infinity;
 
   now(): number {
     return performance.now();
   }
 
-  setAlarm(deadline: number, onAlarm: () => void): void {
+  setAlarm(deadline: number, onAlarm: (passed: number) => void): void {
     // An alarm that comes too early does no harm and saves a new timer: the next one is set then.
-    if (this.#timer !== null && this.#deadline <= deadline) return;
+    if (this.#poll !== null || (this.#timer !== null && this.#deadline <= deadline)) return;
     this.clearAlarm();
     this.#deadline = deadline;
     const delay = Math.min(Math.max(Math.ceil(deadline - this.now()), 1), LONGEST);
     this.#timer = setTimeout(() => {
       this.#timer = null;
-      onAlarm();
+      const passed = this.now();
+      // Immediates run after the poll that follows the timers.
+      this.#poll = setImmediate(() => {
+        this.#poll = null;
+        onAlarm(passed);
+      });
     }, delay);
   }
 
   clearAlarm(): void {
-    if (this.#timer === null) return;
-    clearTimeout(this.#timer);
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    if (this.#poll !== null) clearImmediate(this.#poll);
     this.#timer = null;
+    this.#poll = null;
   }
 }
 

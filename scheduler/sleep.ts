@@ -16,7 +16,7 @@ const SLEEP = kind<void, Timer, number>({
 });
 
 const AFTER = kind<void, Timer, number>({
-  poll: ({ target, item: deadline }) => target.timers.clock.now() >= deadline,
+  poll: ({ target, item: deadline }) => target.timers.isOver(deadline),
   arm: ({ target, item: deadline }) => target.startAt(deadline),
   disarm: ({ target }) => target.stop(),
   describe: ({ target, item: deadline }) =>
@@ -31,8 +31,8 @@ interface Ticks {
 
 const EVERY = kind<void, Timer, Ticks>({
   poll({ target, item: ticks }) {
+    if (!target.timers.isOver(ticks.due)) return false;
     const late = target.timers.clock.now() - ticks.due;
-    if (late < 0) return false;
     ticks.due += (Math.floor(late / ticks.period) + 1) * ticks.period;
     return true;
   },
@@ -93,7 +93,8 @@ export function sleep(ms: number): Operation<void> {
  */
 export function after(ms: number): Operation<void> {
   const { timers } = currentScheduler();
-  return timed(AFTER, timers, timers.clock.now() + milliseconds(ms, 'after'));
+  const deadline = timers.clock.now() + milliseconds(ms, 'after');
+  return timed(AFTER, timers, ms <= 0 ? -Infinity : deadline);
 }
 
 /**

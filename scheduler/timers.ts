@@ -19,6 +19,10 @@ export class Timers {
   #sequence = 0;
   /** Armed and not cancelled, fresh or in the heap. */
   #live = 0;
+  /** All input that came before this time was delivered. */
+  #passed = -Infinity;
+  /** Has the clock look for those that only ask, and do not wait; null before the first of them. */
+  #witness: Timer | null = null;
   #firstFresh: Timer | null = null;
   #lastFresh: Timer | null = null;
   /** The heap's entries, a column each. */
@@ -38,6 +42,23 @@ export class Timers {
   /** Timers that are armed. */
   get live(): number {
     return this.#live;
+  }
+
+  /**
+   * Whether a deadline has passed and input was polled for since. What the clock alone says is not enough to give
+   * something up: the input that came in time may still be in the kernel. Only an alarm moves this on.
+   */
+  hasPassed(deadline: number): boolean {
+    return deadline <= this.#passed;
+  }
+
+  /** As `hasPassed`, for whoever may ask again instead of waiting: the clock is made to look. */
+  isOver(deadline: number): boolean {
+    if (deadline <= this.#passed) return true;
+    if (this.clock.now() < deadline) return false;
+    this.#witness ??= new Timer(this, () => {});
+    if (this.#witness.sequence === 0) this.#witness.startAt(deadline);
+    return false;
   }
 
   arm(timer: Timer): void {
@@ -85,9 +106,9 @@ export class Timers {
     }
   }
 
-  readonly #onAlarm = (): void => {
-    const now = this.clock.now();
-    while (this.#slots.length > 0 && this.#deadlines[0]! <= now) {
+  readonly #onAlarm = (passed = this.clock.now()): void => {
+    this.#passed = passed;
+    while (this.#slots.length > 0 && this.#deadlines[0]! <= passed) {
       const slot = this.#slots[0]!;
       const isDead = this.#armings[slot] !== this.#sequences[0];
       this.#shift();
