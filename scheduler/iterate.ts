@@ -1,10 +1,11 @@
 // `for await` as a coroutine. Invariants: whatever ends the loop early closes the source, and waits for that;
-// no error is lost on the way, neither the body's nor that of closing.
+// closing does not wait for an item that was asked for where the source has a way around it; no error is lost
+// on the way, neither the body's nor that of closing.
 
 import { CancelledError, inWords } from './errors.ts';
 import type { Co, Operation } from './operation.ts';
 import { shield } from './deadline.ts';
-import { isPromise } from './promise-like.ts';
+import { toPromise } from './promise-like.ts';
 import { wait } from './wait.ts';
 
 /** How to iterate. */
@@ -21,7 +22,8 @@ const GRACE = 5_000;
 /**
  * Runs a body for each item of an asynchronous iterable, or of an ordinary one, one after the other: what
  * `for await` does in an async function. When the body fails or the loop is cancelled, the source is closed
- * (the iterator's `return`; a stream that is being read is destroyed) and that is waited for.
+ * (the iterator's `return`; a stream that is being read is destroyed, a web stream is cancelled through its
+ * reader) and that is waited for.
  *
  * @throws what the source or the body throws; an AggregateError if closing the source fails after that;
  * TypeError for malformed arguments
@@ -54,7 +56,7 @@ export function* iterate<T>(
   if (typeof body !== 'function') throw new TypeError(`iterate expects a body, got ${inWords(body)}`);
   const opened = open(source);
   try {
-    for (let step; (step = yield* opened.next()).done !== true;) yield* body(step.value);
+    for (let step; !(step = yield* opened.next()).done;) yield* body(step.value);
   } catch (error) {
     yield* opened.close(error, grace);
     throw error;
@@ -62,54 +64,113 @@ export function* iterate<T>(
 }
 
 function open<T>(source: AsyncIterable<T> | Iterable<T | PromiseLike<T>>): Source<T> {
+  if (isWebStream<T>(source)) return new Source<T>(source, new StreamIterator(source), true);
   const { [Symbol.asyncIterator]: async, [Symbol.iterator]: sync } = (source ?? {}) as Partial<
     AsyncIterable<T> & Iterable<T>
   >;
-  if (typeof async === 'function') return new Source(source, async.call(source));
-  if (typeof sync === 'function') return new Source(source, sync.call(source));
+  if (typeof async === 'function') return new Source(source, async.call(source), true);
+  if (typeof sync === 'function') return new Source(source, sync.call(source), false);
   throw new TypeError(`iterate expects an iterable, asynchronous or not, got ${inWords(source)}`);
+}
+
+/** What is used of a `ReadableStream`, whosever it is. */
+interface WebStream<T> {
+  getReader(): {
+    read(): PromiseLike<IteratorResult<T>>;
+    cancel(): PromiseLike<unknown>;
+    releaseLock(): void;
+  };
+}
+
+function isWebStream<T>(source: unknown): source is WebStream<T> {
+  const stream = source as { getReader?: unknown; cancel?: unknown } | null | undefined;
+  return typeof stream?.getReader === 'function' && typeof stream.cancel === 'function';
+}
+
+/** The iterator that a web stream has of itself closes only when the item has come that was asked for. */
+class StreamIterator<T> {
+  readonly #reader: ReturnType<WebStream<T>['getReader']>;
+
+  constructor(stream: WebStream<T>) {
+    this.#reader = stream.getReader();
+  }
+
+  async next(): Promise<IteratorResult<T>> {
+    try {
+      const step = await this.#reader.read();
+      if (step.done) this.#reader.releaseLock();
+      return step;
+    } catch (error) {
+      this.#reader.releaseLock();
+      throw error;
+    }
+  }
+
+  return(): PromiseLike<unknown> {
+    const cancelled = this.#reader.cancel();
+    this.#reader.releaseLock();
+    return cancelled;
+  }
+}
+
+/** What is asked of an iterator; what it answers may be anything. */
+interface Iterates {
+  next(): unknown;
+  return?(): unknown;
 }
 
 /** An iterator, and what it is at. */
 class Source<T> {
   readonly #source: object | string;
-  readonly #iterator: AsyncIterator<T> | Iterator<T | PromiseLike<T>>;
+  readonly #iterator: Iterates;
+  readonly #isAsync: boolean;
   /** It was asked for an item and has not given it yet. */
   #isBusy = false;
   /** It has ended by itself, so there is nothing to close. */
   #hasEnded = false;
 
-  constructor(source: object | string, iterator: AsyncIterator<T> | Iterator<T | PromiseLike<T>>) {
+  constructor(source: object | string, iterator: Iterates, isAsync: boolean) {
     this.#source = source;
     this.#iterator = iterator;
+    this.#isAsync = isAsync;
   }
 
   *next(): Co<IteratorResult<T>> {
     // Until it has answered; a `next` that throws has ended the iterator.
     this.#hasEnded = true;
     const answer = this.#iterator.next();
-    if (!isPromise(answer)) {
-      this.#hasEnded = answer.done === true;
-      const { done, value } = answer;
-      if (done === true) return { done, value };
-      return { done: false, value: isPromise(value) ? yield* wait(value) : value };
+    const promise = this.#isAsync ? toPromise(answer) : undefined;
+    if (promise !== undefined) {
+      this.#isBusy = true;
+      this.#hasEnded = false;
+      return yield* wait(
+        promise.then(
+          (step) => {
+            this.#isBusy = false;
+            return this.#noted(step);
+          },
+          (error: unknown) => {
+            this.#isBusy = false;
+            this.#hasEnded = true;
+            throw error;
+          },
+        ),
+      );
     }
-    this.#isBusy = true;
-    this.#hasEnded = false;
-    return yield* wait(
-      answer.then(
-        (step) => {
-          this.#isBusy = false;
-          this.#hasEnded = step.done === true;
-          return step;
-        },
-        (error: unknown) => {
-          this.#isBusy = false;
-          this.#hasEnded = true;
-          throw error;
-        },
-      ),
-    );
+    const step = this.#noted(answer);
+    // An ordinary iterable may be one of promises.
+    const item = this.#isAsync || this.#hasEnded ? undefined : toPromise(step.value);
+    return item === undefined ? step : { done: false, value: (yield* wait(item)) as T };
+  }
+
+  /** An answer that is none ends the iterator, too. */
+  #noted(step: unknown): IteratorResult<T> {
+    this.#hasEnded = true;
+    if ((typeof step !== 'object' && typeof step !== 'function') || step === null) {
+      throw new TypeError(`iterate expects its source to give results of an iterator, got ${inWords(step)}`);
+    }
+    this.#hasEnded = Boolean((step as IteratorResult<T>).done);
+    return step as IteratorResult<T>;
   }
 
   *close(reason: unknown, grace: number): Co<void> {

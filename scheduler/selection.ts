@@ -18,7 +18,7 @@ import {
   WOKEN,
 } from './operation.ts';
 import { never } from './never.ts';
-import { isPromise } from './promise-like.ts';
+import { isNative, thenOf } from './promise-like.ts';
 import type { Random } from './random.ts';
 import { currentScheduler } from './run.ts';
 
@@ -273,7 +273,7 @@ function notACase(cases: CaseRecord, value: unknown): TypeError {
   const isIterator = typeof (value as { next?: unknown } | null)?.next === 'function';
   const what = value instanceof Leaf ? 'another select' : inWords(value);
   const spawned = isIterator ? ': it has to be spawned, and its join() be the case' : '';
-  const waited = isPromise(value) ? ': write wait(promise)' : '';
+  const waited = isNative(value) || thenOf(value) !== undefined ? ': write wait(promise)' : '';
   const called = typeof value === 'function' ? ': it has to be called' : '';
   return new TypeError(
     `select expects an operation as the case ${key}, got ${what}${spawned}${waited}${called}`,

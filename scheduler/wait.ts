@@ -1,11 +1,13 @@
 // Waiting for promises. A promise cannot be unsubscribed from, so each is subscribed to once, however
-// often it is waited for: else a `select` in a loop over one long promise would grow for ever (H4).
+// often it is waited for: else a `select` in a loop over one long promise would grow for ever (H4). A thenable
+// whose `then` begins work, such as a query, is asked once for all who wait at the same time; once somebody
+// has its outcome, another `wait` asks it anew, as another `await` would.
 
 import { core } from './core.ts';
 import { CancelledError, inWords } from './errors.ts';
 import { kind, neverReady } from './kind.ts';
 import { Leaf, type Operation } from './operation.ts';
-import { isPromise } from './promise-like.ts';
+import { adopt, isNative, thenOf } from './promise-like.ts';
 import type { Scope } from './scope.ts';
 import { WaitQueue } from './wait-queue.ts';
 
@@ -14,22 +16,23 @@ class Subscription {
   isSettled = false;
   hasFailed = false;
   outcome: unknown = undefined;
-  readonly waiters = new WaitQueue<Leaf<unknown, PromiseLike<unknown>, Subscription | null>>();
+  readonly waiters = new WaitQueue<Leaf<unknown, Subscription>>();
+  /** Asks a thenable; null once it was asked, and for a native promise. */
+  ask: (() => void) | null = null;
+  /** The thenable, which is to be forgotten when somebody has the outcome; null for a native promise. */
+  thenable: object | null = null;
 
-  constructor(promise: PromiseLike<unknown>) {
-    try {
-      promise.then(
-        (value) => this.#settle(value, false),
-        (error: unknown) => this.#settle(error, true),
-      );
-    } catch (error) {
-      // A thenable may throw; to `await` that is a rejection, unless it has called back before.
-      this.#settle(error, true);
-    }
+  /** A native promise is listened to at once, so that its rejection is not called unhandled before somebody waits. */
+  follow(promise: Promise<unknown>): void {
+    // As for `await`, a `then` that was put on the promise itself does not count.
+    Promise.prototype.then.call(
+      promise,
+      (value) => this.settle(value, false),
+      (error: unknown) => this.settle(error, true),
+    );
   }
 
-  #settle(outcome: unknown, hasFailed: boolean): void {
-    if (this.isSettled) return;
+  settle(outcome: unknown, hasFailed: boolean): void {
     this.isSettled = true;
     this.hasFailed = hasFailed;
     this.outcome = outcome;
@@ -37,37 +40,49 @@ class Subscription {
   }
 }
 
-const subscriptions = new WeakMap<PromiseLike<unknown>, Subscription>();
+const subscriptions = new WeakMap<object, Subscription>();
 
-function subscribe(promise: PromiseLike<unknown>): Subscription {
-  let subscription = subscriptions.get(promise);
-  if (subscription === undefined) {
-    subscription = new Subscription(promise);
-    subscriptions.set(promise, subscription);
+/** Undefined for a value that is no promise. */
+function subscribe(value: unknown): Subscription | undefined {
+  const isPromise = isNative(value);
+  const then = isPromise ? undefined : thenOf(value);
+  if (!isPromise && then === undefined) return undefined;
+  const known = subscriptions.get(value as object);
+  if (known !== undefined) return known;
+  const subscription = new Subscription();
+  subscriptions.set(value as object, subscription);
+  if (isPromise) {
+    subscription.follow(value);
+  } else {
+    subscription.thenable = value as object;
+    subscription.ask = () => subscription.follow(adopt(value, then!));
   }
   return subscription;
 }
 
 /** The promise itself goes on if the wait is cancelled. */
-const PROMISE = kind<unknown, PromiseLike<unknown>, Subscription | null>({
+const PROMISE = kind<unknown, Subscription>({
   poll(operation) {
-    const { isSettled, hasFailed, outcome } = (operation.item ??= subscribe(operation.target));
-    if (!isSettled) return false;
-    if (hasFailed) throw outcome;
-    operation.value = outcome;
+    const { target } = operation;
+    if (target.ask !== null) {
+      const { ask } = target;
+      target.ask = null;
+      ask();
+    }
+    if (!target.isSettled) return false;
+    if (target.thenable !== null) {
+      subscriptions.delete(target.thenable);
+      target.thenable = null;
+    }
+    if (target.hasFailed) throw target.outcome;
+    operation.value = target.outcome;
     return true;
   },
-  arm: (operation) => operation.item!.waiters.push(operation),
-  disarm: (operation) => operation.item!.waiters.remove(operation),
-  enlist: (operation) => operation.item !== null,
+  arm: (operation) => operation.target.waiters.push(operation),
+  disarm: (operation) => operation.target.waiters.remove(operation),
+  enlist: ({ target }) => target.ask === null,
   describe: () => 'waiting for a promise',
 });
-
-export function promised(promise: PromiseLike<unknown>): Leaf<unknown> {
-  // A promise is listened to at once, so that its rejection is not called unhandled before somebody
-  // waits. Another thenable may begin its work when `then` is called: not before it is waited for.
-  return new Leaf(PROMISE, promise, promise instanceof Promise ? subscribe(promise) : null) as Leaf<unknown>;
-}
 
 type Work<T> = (signal: AbortSignal) => T | PromiseLike<T>;
 
@@ -90,7 +105,8 @@ const WORK = kind<unknown, Work<unknown>, Job | null>({
       operation.item = null;
       settled();
     };
-    new Promise<unknown>((resolve) => resolve(operation.target(job.controller.signal))).then(
+    const begin = async (): Promise<unknown> => await operation.target(job.controller.signal);
+    begin().then(
       (value) => settle(() => operation.fire(value)),
       (error: unknown) => settle(() => operation.fail(error)),
     );
@@ -115,6 +131,10 @@ const WORK = kind<unknown, Work<unknown>, Job | null>({
  * when the operation is performed; when the wait is cancelled the signal aborts, with the CancelledError. A
  * promise by itself cannot be stopped: it goes on, and what becomes of it is no longer heard.
  *
+ * A promise is whatever `await` takes for one, a function with a `then` included. A lazy one, such as a query of a
+ * database, begins when the wait is performed, and once for all who wait for it at the same time; a later `wait`
+ * begins it anew, as a later `await` does. To begin it each time, write `wait(() => query)`.
+ *
  * @throws what the promise is rejected with, or the function throws; TypeError if it is given neither
  *
  * @example
@@ -131,10 +151,19 @@ const WORK = kind<unknown, Work<unknown>, Job | null>({
 export function wait<T>(
   source: PromiseLike<T> | ((signal: AbortSignal) => T | PromiseLike<T>),
 ): Operation<T> {
-  if (typeof source === 'function')
-    return new Leaf(WORK, source as Work<unknown>, null) as Operation<unknown> as Operation<T>;
-  if (isPromise(source)) {
-    return promised(source) as Operation<unknown> as Operation<T>;
+  return operationFor(source) as Operation<unknown> as Operation<T>;
+}
+
+function operationFor(source: unknown): Operation<unknown> {
+  let subscription: Subscription | undefined;
+  try {
+    subscription = subscribe(source);
+  } catch (error) {
+    // A getter has thrown: to `await` that is a rejection.
+    subscription = new Subscription();
+    subscription.settle(error, true);
   }
+  if (subscription !== undefined) return new Leaf(PROMISE, subscription, undefined);
+  if (typeof source === 'function') return new Leaf(WORK, source as Work<unknown>, null);
   throw new TypeError(`wait expects a promise, or a function that gives one, got ${inWords(source)}`);
 }

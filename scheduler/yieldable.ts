@@ -10,7 +10,7 @@ import { inWords } from './errors.ts';
 import { observe } from './join.ts';
 import { kind } from './kind.ts';
 import { type Body, FAILED, FIRED, IDLE, Leaf, type Operation, SUSPENDED } from './operation.ts';
-import { isPromise } from './promise-like.ts';
+import { toPromise } from './promise-like.ts';
 import { roots } from './registry.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { Scope } from './scope.ts';
@@ -91,13 +91,18 @@ function toOperation(coroutine: Coroutine<unknown>, value: unknown): Leaf<unknow
   // The operation throws, but the work must not have begun.
   if (coroutine.scope.isCancelled) return given(IDLE, undefined);
   const children: Coroutine<unknown>[] = [];
-  let promise: unknown;
-  try {
-    promise = toPromise(coroutine, value, children);
-  } catch (error) {
-    promise = Promise.reject(error);
+  const own = toPromise(value);
+  let promise: unknown = own;
+  if (own === undefined) {
+    try {
+      promise = begin(coroutine, value, children);
+    } catch (error) {
+      promise = Promise.reject(error as Error);
+    }
   }
-  if (promise instanceof Promise) return settling(promise, new Yielded(value, coroutine, children));
+  if (promise instanceof Promise) {
+    return settling(promise, new Yielded(value, own !== undefined, coroutine, children));
+  }
   if (isAsyncGenerator(coroutine.generator)) {
     // It would answer an error with the next promise, for ever.
     throw new TypeError(`${coroutine.name} runs an async generator, which is none of a coroutine's`);
@@ -111,30 +116,36 @@ function toOperation(coroutine: Coroutine<unknown>, value: unknown): Leaf<unknow
   );
 }
 
-/** Begins the work for a value, and gives a promise of its result; a value that is none to wait for passes. */
-function toPromise(coroutine: Coroutine<unknown>, value: unknown, children: Coroutine<unknown>[]): unknown {
-  if (value instanceof Coroutine) return begin(coroutine, () => value.join(), undefined, children);
-  if (value instanceof Leaf) return begin(coroutine, () => value, undefined, children);
-  if (value instanceof Promise) return value;
-  // Called each time: some begin their work anew with each `then`.
-  if (isPromise(value)) return new Promise((resolve, reject) => void value.then(resolve, reject));
+/** A promise of an element's result; one that is nothing to wait for passes. */
+function beginElement(
+  coroutine: Coroutine<unknown>,
+  value: unknown,
+  children: Coroutine<unknown>[],
+): unknown {
+  if (value instanceof Coroutine) return spawnNow(coroutine, () => value.join(), undefined, children);
+  if (value instanceof Leaf) return spawnNow(coroutine, () => value, undefined, children);
+  return toPromise(value) ?? begin(coroutine, value, children);
+}
+
+/** Begins the work that a value which is no promise stands for, and gives a promise of its result. */
+function begin(coroutine: Coroutine<unknown>, value: unknown, children: Coroutine<unknown>[]): unknown {
   const self = coroutine instanceof CoCoroutine ? coroutine.self : undefined;
-  if (isGeneratorFunction(value)) return begin(coroutine, () => value.call(self), value.name, children);
-  if (isGenerator(value)) return begin(coroutine, () => value, undefined, children);
+  if (isGeneratorFunction(value)) return spawnNow(coroutine, () => value.call(self), value.name, children);
+  if (isGenerator(value)) return spawnNow(coroutine, () => value, undefined, children);
   if (typeof value === 'function') return fromThunk(self, value as Thunk);
   if (Array.isArray(value)) {
-    return Promise.all(value.map((item: unknown) => toPromise(coroutine, item, children)));
+    return Promise.all(value.map((item: unknown) => beginElement(coroutine, item, children)));
   }
   if (!isPlainObject(value)) return value;
   const entries = Object.keys(value).map((key) => {
-    const item = toPromise(coroutine, value[key], children);
+    const item = beginElement(coroutine, value[key], children);
     return item instanceof Promise ? item.then((result: unknown) => [key, result]) : [key, item];
   });
   return Promise.all(entries).then((settled) => Object.fromEntries(settled as [string, unknown][]));
 }
 
 /** Starts a child on the spot. Its promise is the one that hears of its error. */
-function begin(
+function spawnNow(
   coroutine: Coroutine<unknown>,
   body: Body<unknown>,
   name: string | undefined,
@@ -166,14 +177,22 @@ function fromThunk(self: unknown, thunk: Thunk): Promise<unknown> {
 /** What was yielded, and what has become of it. */
 class Yielded {
   readonly value: unknown;
+  /** It is one, or another thenable: not asked again, since its `then` may be a getter. */
+  readonly isPromise: boolean;
   readonly coroutine: Coroutine<unknown>;
   readonly children: Coroutine<unknown>[];
   isSettled = false;
   hasFailed = false;
   outcome: unknown = undefined;
 
-  constructor(value: unknown, coroutine: Coroutine<unknown>, children: Coroutine<unknown>[]) {
+  constructor(
+    value: unknown,
+    isPromise: boolean,
+    coroutine: Coroutine<unknown>,
+    children: Coroutine<unknown>[],
+  ) {
     this.value = value;
+    this.isPromise = isPromise;
     this.coroutine = coroutine;
     this.children = children;
   }
@@ -196,9 +215,9 @@ const YIELD = kind<unknown, Yielded>({
   },
   arm: () => {},
   disarm: () => {},
-  describe({ target: { value, children } }) {
+  describe({ target: { value, isPromise, children } }) {
+    if (isPromise) return 'waiting for a promise';
     if (isGenerator(value) || isGeneratorFunction(value)) return `joining ${children[0]!.name}`;
-    if (isPromise(value)) return 'waiting for a promise';
     if (typeof value === 'function') {
       return value.name === '' ? 'waiting for a callback' : `suspended in ${value.name}`;
     }
@@ -214,7 +233,8 @@ function settling(promise: Promise<unknown>, yielded: Yielded): Leaf<unknown> {
     yielded.outcome = outcome;
     operation.notify();
   };
-  promise.then(
+  Promise.prototype.then.call(
+    promise,
     (value) => settle(value, false),
     (error: unknown) => settle(error, true),
   );
