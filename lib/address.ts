@@ -1,11 +1,13 @@
 // Addresses as users write them, and as connections show them. One notation for both, so that what one
 // side prints the other side can dial.
 
+import { isIPv6 } from 'node:net';
 import { inWords } from '../scheduler/errors.ts';
 
 /**
  * A port, `'host:port'`, `'[::1]:port'`, `'unix:/path'`, `{ host, port }` or `{ path }`. A port alone
- * means loopback, for binding too: nobody is exposed by accident.
+ * means loopback, for binding too: nobody is exposed by accident. The host `'*'` stands for every address of this
+ * machine: `'*:8080'` binds IPv6 and IPv4, or IPv4 where there is no IPv6.
  */
 export type AddressLike =
   number | string | { readonly host?: string | undefined; readonly port: number } | { readonly path: string };
@@ -17,6 +19,9 @@ const LOOPBACK = '127.0.0.1';
 const LONGEST_PATH = process.platform === 'linux' ? 107 : 103;
 
 const EXPECTED = "a port, 'host:port', '[::1]:port', 'unix:/path', { host, port } or { path }";
+
+/** What a name or an IPv4 address may consist of, or `*` alone; an IPv6 address has colons. */
+const HOST = /^(?:\*|[^*:[\]\s\p{Cc}]+)$/u;
 
 /**
  * One end of a connection: `host` and `port`, or the `path` of a Unix socket. `String(address)` is in
@@ -54,10 +59,10 @@ export class Address {
     if (typeof address === 'number') return new Address(LOOPBACK, checkPort(address));
     if (typeof address === 'string') return parseText(address);
     if (typeof address !== 'object' || address === null) throw malformed(address);
-    if ('path' in address) return new Address('', 0, checkPath(address.path));
-    const { host = LOOPBACK, port } = address;
-    if (typeof host !== 'string' || host === '') throw malformed(host);
-    return new Address(host, checkPort(port));
+    const { host = LOOPBACK, port, path } = address as { host?: unknown; port?: unknown; path?: unknown };
+    // An address that was copied, as JSON or to another thread, has all three.
+    const isPath = path !== undefined && (path !== '' || port === undefined);
+    return isPath ? new Address('', 0, checkPath(path)) : new Address(checkHost(host), checkPort(port));
   }
 
   /** @internal */
@@ -84,10 +89,18 @@ export class Address {
 
 function parseText(text: string): Address {
   if (text.startsWith('unix:')) return new Address('', 0, checkPath(text.slice('unix:'.length)));
-  const match = /^(?:\[(?<ipv6>[^\]]+)\]|(?<host>[^:[\]\s]+)):(?<port>\d+)$/.exec(text);
-  const host = match?.groups?.['ipv6'] ?? match?.groups?.['host'];
+  // Of the last colon: an IPv6 address has more, and stands in brackets.
+  const [, host, port] = /^(\[.*\]|[^:[\]]*):(\d+)$/s.exec(text) ?? [];
   if (host === undefined) throw malformed(text);
-  return new Address(host, checkPort(Number(match!.groups!['port'])));
+  return new Address(checkHost(host, text), checkPort(Number(port)));
+}
+
+/** The host without the brackets that an IPv6 address may stand in; `whole` is what it is a part of. */
+function checkHost(host: unknown, whole = host): string {
+  if (typeof host !== 'string') throw malformed(whole);
+  const inner = /^\[(.*)\]$/s.exec(host)?.[1] ?? host;
+  if (isIPv6(inner) || (inner === host && HOST.test(host))) return inner;
+  throw malformed(whole);
 }
 
 function checkPort(port: unknown): number {

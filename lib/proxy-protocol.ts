@@ -124,8 +124,11 @@ interface Family {
 
 /** By the byte that names family and transport. */
 const FAMILIES: ReadonlyMap<number, Family | null> = new Map<number, Family | null>([
-  // Unspecified. Half of it unspecified is no combination that the specification lists.
+  // Unspecified, and UDP, which a receiver may treat as that. Every other combination must be refused.
   [0x00, null],
+  [0x12, null],
+  [0x22, null],
+  [0x32, null],
   [0x11, ip(4, (bytes) => bytes.join('.'))],
   [0x21, ip(16, (bytes) => canonical(bytes.toString('hex').match(/.{4}/g)!.join(':')))],
   [
@@ -168,7 +171,7 @@ function parseBlock(bytes: Buffer): ProxyHeader | undefined {
   const family = command === LOCAL ? null : FAMILIES.get(transport);
   if (family === undefined) {
     throw new ProtocolError(
-      `expected addresses of a stream, or none (0x11, 0x21, 0x31, 0x00), got ${hex(transport)}`,
+      `expected a family and a transport of version 2 (0x00, 0x11, 0x12, 0x21, 0x22, 0x31, 0x32), got ${hex(transport)}`,
     );
   }
   if (high === undefined) return undefined;
@@ -184,7 +187,7 @@ function parseBlock(bytes: Buffer): ProxyHeader | undefined {
     throw new ProtocolError(`expected at least ${least} bytes of PROXY header, got ${size}`);
   }
   if (bytes.length < size) return undefined;
-  // What lies behind addresses of no known size is skipped with them.
+  // What lies behind addresses that are not read is skipped with them.
   if (family === null) return { size, source: null, destination: null };
   checkValues(bytes.subarray(0, size), least);
   return { size, ...family.read(bytes.subarray(FIXED, least)) };

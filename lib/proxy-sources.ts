@@ -21,7 +21,11 @@ export function proxySources(
   if (!Array.isArray(sources)) throw malformed(option);
   const trusted = new BlockList();
   for (const source of sources as unknown[]) add(trusted, source);
-  return ({ host }) => host === '' || trusted.check(host, isIP(host) === 6 ? 'ipv6' : 'ipv4');
+  return ({ host }) => {
+    if (host === '') return true;
+    // A link-local address is as trusted on one interface as on another: lists know no zones.
+    return trusted.check(host.split('%', 1)[0]!, isIP(host) === 6 ? 'ipv6' : 'ipv4');
+  };
 }
 
 function add(trusted: BlockList, source: unknown): void {
@@ -30,7 +34,7 @@ function add(trusted: BlockList, source: unknown): void {
   const version = isIP(address!);
   const longest = version === 6 ? 128 : 32;
   const isSubnet = bits !== undefined;
-  if (version === 0 || more.length > 0) throw malformed(source);
+  if (version === 0 || address!.includes('%') || more.length > 0) throw malformed(source);
   if (isSubnet && !(/^\d{1,3}$/.test(bits) && Number(bits) <= longest)) throw malformed(source);
   trusted.addSubnet(address!, isSubnet ? Number(bits) : longest, version === 6 ? 'ipv6' : 'ipv4');
 }

@@ -518,6 +518,12 @@ static void leave_address(reactor *r, const struct sockaddr_storage *from) {
     at[0] = 6;
     memcpy(at + 1, &v6->sin6_port, 2);
     uv_ip6_name(v6, text, ADDRESS_LENGTH - 4);
+    // Without its zone a link-local address leads nowhere.
+    if (v6->sin6_scope_id != 0) {
+      size_t size = strlen(text), room = ADDRESS_LENGTH - 4 - size - 1;
+      text[size] = '%';
+      if (uv_if_indextoiid(v6->sin6_scope_id, text + size + 1, &room) != 0) text[size] = '\0';
+    }
     at[3] = (uint8_t)strlen(text);
   } else {
     at[0] = 1;

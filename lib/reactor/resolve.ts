@@ -3,6 +3,7 @@
 
 import dns from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { inspect } from 'node:util';
 import type { Endpoint } from './contract.ts';
 
@@ -11,7 +12,7 @@ const LONGEST = 45 + 1 + 15;
 
 type OnResolved = (error: Error | null, found: Endpoint[]) => void;
 
-/** The addresses that a host stands for, as the resolver has ordered them; it may be a name, an address or a path. */
+/** The addresses that a host stands for, as the resolver has ordered them; it may be a name, an address, `*` or a path. */
 export function resolve(to: Endpoint, onResolved: OnResolved, lookup: LookupFunction = dns.lookup): void {
   let isAnswered = false;
   const answer: OnResolved = (error, found) => {
@@ -23,6 +24,10 @@ export function resolve(to: Endpoint, onResolved: OnResolved, lookup: LookupFunc
     answer(null, [to]);
     return;
   }
+  if (to.host === '*') {
+    answer(null, everyAddress(to));
+    return;
+  }
   try {
     // The family is left to the system: it knows which it has an address of.
     lookup(to.host, { all: true, verbatim: true }, (error: unknown, found: unknown) => {
@@ -32,6 +37,14 @@ export function resolve(to: Endpoint, onResolved: OnResolved, lookup: LookupFunc
   } catch (error) {
     answer(asError(error), []);
   }
+}
+
+/** The first stands for the second as well, to whoever binds it. */
+function everyAddress({ port }: Endpoint): Endpoint[] {
+  const hasIPv6 = Object.values(networkInterfaces()).some((addresses) =>
+    addresses?.some(({ family }) => family === 'IPv6'),
+  );
+  return [...(hasIPv6 ? ['::'] : []), '0.0.0.0'].map((host) => ({ host, port, path: '' }));
 }
 
 /** The addresses in a resolver's answer, which may be anything: it may be a user's. */

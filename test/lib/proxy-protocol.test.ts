@@ -55,9 +55,9 @@ t.test('what is not a header is told so at the first byte that cannot be one', a
     [text('\r\n\r\n\0\r\nQUIT\r'), 12],
     [text('\r\n\r\n\0\r\nQUIT\n\x11'), 13],
     [proxyV2({ command: 0x22 }), 13],
-    [proxyV2({ transport: 0x12, addresses: ipv4 }), 14],
-    [proxyV2({ transport: 0x41, addresses: ipv4 }), 14],
-    [proxyV2({ transport: 0x01 }), 14],
+    ...[0x01, 0x02, 0x03, 0x10, 0x13, 0x20, 0x23, 0x30, 0x33, 0x41, 0x42, 0xff].map(
+      (transport): [Buffer, number] => [proxyV2({ transport, addresses: ipv4 }), 14],
+    ),
     [proxyV2({ length: 0x1000 }), 15],
     [proxyV2({ length: 0x0ff1 }), 16],
     [proxyV2({ length: 11 }), 16],

@@ -162,4 +162,12 @@ export const forms: readonly Form[] = [
     proxyV2({ command: PROXY, transport: 0, addresses: Buffer.from('what is this?') }),
     null,
   ],
+  // UDP: valid, and nothing that a stream has to understand.
+  ['v2 UDP4', proxyV2({ transport: 0x12, addresses: ipv4 }), null],
+  [
+    'v2 UDP6 with values',
+    proxyV2({ transport: 0x22, addresses: ipv6, values: [value(0x04, Buffer.alloc(9))] }),
+    null,
+  ],
+  ['v2 Unix datagram', proxyV2({ transport: 0x32, addresses: unix }), null],
 ];
