@@ -16,6 +16,7 @@ import { Output } from './output.ts';
 import type { Socket } from './reactor/contract.ts';
 import { ReadingHalf } from './reading-half.ts';
 import { type StartTlsOptions, Upgrade } from './start-tls.ts';
+import { Uptake } from './uptake.ts';
 import { end, flush, write } from './write.ts';
 
 /**
@@ -141,8 +142,8 @@ export class Connection extends ReadingHalf {
   /**
    * Closes, gracefully and at once: what was written is still delivered, input is discarded, and whoever
    * waits is woken with a `ClosedError`; that of a write that was handed over says in `accepted` how many
-   * bytes go out. A peer that takes nothing for 5 s, or does not end within 30 s, is reset. May be called
-   * twice.
+   * bytes go out. A peer that makes no progress for 5 s, or takes less than 1 KiB/s for 30 s, is reset;
+   * one that is slow gets everything. May be called twice.
    */
   close(): void {
     if (this.#closed !== null) return;
@@ -204,8 +205,8 @@ export class Connection extends ReadingHalf {
 
   /**
    * Milliseconds without a byte in either direction after which the connection is closed and whoever
-   * waits gets a `TimeoutError`; 0, the default, for never. Input that waits to be read is no silence.
-   * Bytes that the peer takes out of the kernel's buffers are not seen.
+   * waits gets a `TimeoutError`; 0, the default, for never. Input that waits to be read is no silence,
+   * nor is it while the peer takes what was written: one that takes nothing has the time twice.
    */
   get idleTimeout(): number {
     return this.input.idle?.timeout ?? 0;
@@ -213,8 +214,11 @@ export class Connection extends ReadingHalf {
   set idleTimeout(ms: number) {
     checkDuration(ms, 'idleTimeout');
     if (this.isClosed) return;
-    this.input.idle ??= new IdleTimer(this.#scheduler, this.input, () =>
-      this.#expire(`no byte from or to ${this.remoteAddress} for ${this.idleTimeout} ms`),
+    this.input.idle ??= new IdleTimer(this.#scheduler, this.input, this.uptake(), () =>
+      this.#expire(
+        `no byte from or to ${this.remoteAddress} for ${this.idleTimeout} ms`,
+        this.#output.waiting > 0,
+      ),
     );
     this.#output.idle = this.input.idle;
     this.input.idle.start(ms === Infinity ? 0 : ms);
@@ -235,7 +239,7 @@ export class Connection extends ReadingHalf {
     if (this.isClosed) return;
     this.input.request ??= new RequestTimer(this.#scheduler, this.input, this.#output, () => {
       const what = `the request of ${this.remoteAddress} was not complete`;
-      this.#expire(`${what} after ${this.requestTimeout} ms`);
+      this.#expire(`${what} after ${this.requestTimeout} ms`, false);
     });
     this.input.request.start(ms === Infinity ? 0 : ms);
   }
@@ -243,6 +247,11 @@ export class Connection extends ReadingHalf {
   /** @internal Nothing that was written waits for the kernel. */
   get hasDelivered(): boolean {
     return this.#output.waiting <= 0;
+  }
+
+  /** @internal What the peer takes, for a timer that is about to give it up. */
+  uptake(): Uptake {
+    return new Uptake(this.#output);
   }
 
   /** @internal Waits, after `close`, until all was delivered; throws what kept it from that. */
@@ -292,8 +301,8 @@ export class Connection extends ReadingHalf {
     return this.#linger;
   }
 
-  #expire(message: string): void {
-    const isStuck = this.#output.waiting > 0;
+  /** One that is stuck takes nothing: what waits for it would wait in vain. */
+  #expire(message: string, isStuck: boolean): void {
     const reason = (): Error => new TimeoutError(message);
     const linger = this.#shutAndLinger(reason);
     if (isStuck) linger.reset(reason);

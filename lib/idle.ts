@@ -1,9 +1,11 @@
 // Notices silence. The time of the last byte is only noted; the timer looks at it when it expires, so a
-// byte costs no new timer (T2, T4). What came and was not read yet is no silence of the peer.
+// byte costs no new timer (T2, T4). What came and was not read yet is no silence of the peer, and neither is it while
+// the peer takes what the kernel holds for it.
 
 import type { Scheduler } from '../scheduler/scheduler.ts';
 import { Timer } from '../scheduler/timers.ts';
 import type { Input } from './input.ts';
+import type { Uptake } from './uptake.ts';
 
 /** Milliseconds in which input that is there comes from the kernel. */
 const MOMENT = 25;
@@ -12,15 +14,17 @@ export class IdleTimer {
   readonly #scheduler: Scheduler;
   readonly #timer: Timer;
   readonly #input: Input;
+  readonly #uptake: Uptake;
   readonly #onSilence: () => void;
   #timeout = 0;
   #lastActivity = 0;
   /** Input was asked for although nobody reads, to tell silence from a slow reader. */
   #hasLooked = false;
 
-  constructor(scheduler: Scheduler, input: Input, onSilence: () => void) {
+  constructor(scheduler: Scheduler, input: Input, uptake: Uptake, onSilence: () => void) {
     this.#scheduler = scheduler;
     this.#input = input;
+    this.#uptake = uptake;
     this.#onSilence = onSilence;
     this.#timer = new Timer(scheduler.timers, () => this.#look());
   }
@@ -60,6 +64,9 @@ export class IdleTimer {
       this.#hasLooked = true;
       this.#input.look();
       this.#timer.start(MOMENT);
+    } else if (this.#uptake.isTaking()) {
+      this.#hasLooked = false;
+      this.start(this.#timeout);
     } else {
       this.#onSilence();
     }

@@ -48,6 +48,7 @@ NAPI_MODULE_INIT() {
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -856,6 +857,18 @@ static napi_value address_of(napi_env env, napi_callback_info info) {
   return give(env, 0);
 }
 
+// queued(descriptor): bytes that the kernel holds for the peer: on TCP those that it has not acknowledged, on a Unix
+// socket the memory of those that it has not read. Any descriptor may be asked of: one that was detached is no slot.
+static napi_value queued_on(napi_env env, napi_callback_info info) {
+  struct call call;
+  int64_t descriptor;
+  int size = 0;
+  if (!begin(env, info, &call, 1) || !integer(env, call.argument[0], &descriptor)) return NULL;
+  if (descriptor < 0 || descriptor > INT32_MAX) return give(env, -EBADF);
+  // SIOCOUTQ, by the name that needs no headers of the kernel.
+  return give(env, ioctl((int)descriptor, TIOCOUTQ, &size) == 0 ? size : -errno);
+}
+
 // pool(bytes): where few bytes go from now on.
 static napi_value set_pool(napi_env env, napi_callback_info info) {
   struct call call;
@@ -963,7 +976,8 @@ static bool define_all(napi_env env, napi_value object, reactor *r) {
          define(env, object, "shutdown", shut_down, r) && define(env, object, "close", close_slot, r) &&
          define(env, object, "detach", detach, r) && define(env, object, "setNoDelay", set_no_delay, r) &&
          define(env, object, "setKeepAlive", set_keep_alive, r) && define(env, object, "address", address_of, r) &&
-         define(env, object, "pool", set_pool, r) && define(env, object, "hold", hold, r);
+         define(env, object, "queued", queued_on, r) && define(env, object, "pool", set_pool, r) &&
+         define(env, object, "hold", hold, r);
 }
 
 // open(arrays, deliver): a reactor, whose methods are those above.

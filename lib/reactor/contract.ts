@@ -16,7 +16,8 @@
 //     that fails is sticky: `writeError` is set, what was not sent is dropped, and `onSent` comes unasked.
 // R7  `end` shuts down writing after what was written; reads go on (N4). `reset` drops everything at
 //     once and lets the peer see it; on a Unix socket it closes. Both may be called at any time, twice.
-//     After `reset` nothing is called back.
+//     After `reset` nothing is called back. `release` is for a socket that has ended: it closes without a reset, and
+//     leaves to the kernel what the peer has not taken and what it still sends.
 // R8  A handle on which nobody waits does not keep the process alive: `wantRead`, unsent bytes, `want`
 //     of a listener and attempts to connect do.
 // R9  A listener takes connections from the kernel only while somebody wants them, as far as the
@@ -32,6 +33,13 @@
 //     carrier. A stream that is destroyed before its end fails with `ERR_STREAM_PREMATURE_CLOSE`.
 // R14 `connect` goes to one address or one path. Which addresses a name stands for, and in which order they are tried,
 //     is decided above; a listener binds the first that its name stands for.
+// R15 `unacknowledged` says what was written and the peer has not taken: on TCP what its system has not acknowledged,
+//     the end included; on a Unix socket the memory of what was not read, which shrinks by whole pieces of 32 KiB; over
+//     TLS what is unsent and the ciphertext of what is sent. So it is for comparing: a peer for which it shrinks makes
+//     progress (N6). The epoll reactor asks the kernel (SIOCOUTQ), of the descriptors of TLS as well. A stream has only
+//     the table in /proc/net/tcp, so for Unix sockets on the portable reactor, for streams that are no sockets, and
+//     elsewhere than on Linux it is undefined, and `sent` is all that can be known. Asking is a system call or
+//     a look into that table: timers do, through `Uptake`, and nothing that happens per message does.
 
 import type net from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -103,6 +111,8 @@ export interface Socket {
   readonly written: number;
   /** Bytes that the kernel has taken. */
   readonly sent: number;
+  /** Bytes that were written and that the peer has not taken (R15); undefined where the system does not tell. */
+  unacknowledged(): number | undefined;
   /** The error of the first write that failed. */
   readonly writeError: Error | undefined;
   readonly isReadable: boolean;
@@ -125,6 +135,7 @@ export interface Socket {
   flush(): void;
   end(): void;
   reset(): void;
+  release(): void;
   /**
    * It does not flow yet, and allows half-open connections; it is a `net.Socket` unless the socket was made of
    * another stream. A connection that has ended gives a destroyed one.

@@ -53,6 +53,11 @@ export class EpollSocket extends EpollReader implements Socket, Contributor {
     return this.written - this.pendingSize - this.unflushed;
   }
 
+  unacknowledged(): number {
+    if ((this.state & GONE) !== 0) return 0;
+    return this.written - this.sent + Math.max(0, this.reactor.native.queued(this.slot));
+  }
+
   wantSent(): void {
     if ((this.state & RESET) !== 0) return;
     const { flags } = this.reactor;
@@ -117,12 +122,11 @@ export class EpollSocket extends EpollReader implements Socket, Contributor {
   }
 
   reset(): void {
-    if ((this.state & RESET) !== 0) return;
-    this.state |= RESET | ENDED;
-    this.owner = null;
-    this.chunk = null;
-    this.dropOutput();
-    this.leave(1);
+    this.give(1);
+  }
+
+  release(): void {
+    this.give(0);
   }
 
   detach(): net.Socket {
@@ -142,10 +146,21 @@ export class EpollSocket extends EpollReader implements Socket, Contributor {
     this.forget();
     const socket = new net.Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
     socket.once('close', () => this.countClosed());
+    this.reactor.descriptors.set(socket, fd);
     socket.pause();
     if (chunk !== null) socket.unshift(chunk);
     for (let bytes; (bytes = pending?.take()) !== undefined;) socket.write(bytes);
     return socket;
+  }
+
+  /** Gives everything up. */
+  private give(isReset: 0 | 1): void {
+    if ((this.state & RESET) !== 0) return;
+    this.state |= RESET | ENDED;
+    this.owner = null;
+    this.chunk = null;
+    this.dropOutput();
+    this.leave(isReset);
   }
 
   protected override recordOutput(result: number, offset: number): void {

@@ -40,6 +40,7 @@ import {
 } from './native.ts';
 import { SharedOutput } from './shared-output.ts';
 import { StreamHost } from './stream-host.ts';
+import { queuedByTable } from './tcp-table.ts';
 
 /** The highest number of descriptors that is provided for; what is not used takes no memory. */
 const MOST_SLOTS = 1 << 20;
@@ -84,7 +85,9 @@ export class EpollReactor implements Reactor {
   /** Those who are told after this turn. */
   #later: SlotOwner[] = [];
   /** For what only Node's streams can do. */
-  readonly #streams = new StreamHost();
+  readonly #streams = new StreamHost((stream) => this.#queued(stream));
+  /** Of those that were detached, for as long as Node has not closed them. */
+  readonly descriptors = new WeakMap<Duplex, number>();
 
   constructor(addon: Addon) {
     this.flags = new Uint8Array(Math.min(MOST_SLOTS, descriptorLimit('hard')));
@@ -203,6 +206,12 @@ export class EpollReactor implements Reactor {
     // The kernel counts whole seconds.
     const seconds = delay > 0 ? Math.max(1, Math.round(Math.min(delay, 2 ** 31) / 1000)) : 0;
     this.native.setKeepAlive(slot, generation, seconds);
+  }
+
+  #queued(stream: Duplex): number | undefined {
+    const descriptor = this.descriptors.get(stream);
+    if (descriptor === undefined) return queuedByTable(stream);
+    return stream.destroyed ? 0 : Math.max(0, this.native.queued(descriptor));
   }
 
   #renewPool(): void {

@@ -69,6 +69,8 @@ export interface Native {
   setKeepAlive(slot: number, generation: number, seconds: number): number;
   /** Leaves this side's or the peer's address. */
   address(slot: number, generation: number, isPeer: 0 | 1): number;
+  /** Bytes that the kernel holds for the peer, on any descriptor. */
+  queued(descriptor: number): number;
   /** Where reads of few bytes go from now on; their records have an inverted offset in it. */
   pool(bytes: Uint8Array): void;
   /** Keeps the process alive, or lets it end, as `header[HOLDS]` says. */

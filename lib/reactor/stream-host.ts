@@ -6,6 +6,7 @@ import type { Carrier, Host, Socket } from './contract.ts';
 import type { Duplex } from 'node:stream';
 import { Holds } from './holds.ts';
 import { StreamSocket } from './stream-socket.ts';
+import { queuedByTable } from './tcp-table.ts';
 import type { StreamWriter } from './stream-writer.ts';
 
 const settled = Promise.resolve();
@@ -16,6 +17,12 @@ export class StreamHost {
   /** Written to in this turn. */
   #dirty: StreamWriter[] = [];
   #isTelling = false;
+  /** Bytes that the kernel holds for the peer of one of Node's sockets; undefined if it cannot be asked (R15). */
+  readonly queued: (stream: Duplex) => number | undefined;
+
+  constructor(queued = queuedByTable) {
+    this.queued = queued;
+  }
 
   adopt(stream: Duplex, carrier: Carrier): Socket {
     return new StreamSocket(this, stream, carrier);

@@ -66,14 +66,17 @@ export class StreamSocket extends StreamWriter implements Socket {
 
   reset(): void {
     if (this.isReset) return;
-    this.isReset = true;
-    this.owner = null;
-    this.unwantRead();
-    this.dropOutput();
-    this.#received.clear();
     // Node has RST for TCP alone, and after a shutdown libuv refuses it (EINVAL) and Node then leaks the
     // handle; closing with unread input sends it then as well.
-    if (isTcp(this.carrier) && !this.isShut) this.carrier.resetAndDestroy();
+    const canReset = isTcp(this.carrier) && !this.isShut;
+    this.#giveUp();
+    if (canReset) this.carrier!.resetAndDestroy();
+    this.stream.destroy();
+  }
+
+  release(): void {
+    if (this.isReset) return;
+    this.#giveUp();
     this.stream.destroy();
   }
 
@@ -162,6 +165,14 @@ export class StreamSocket extends StreamWriter implements Socket {
     if (this.#received.hasEnded) this.failWriting(prematureClose());
     else this.#onError(prematureClose());
   };
+
+  #giveUp(): void {
+    this.isReset = true;
+    this.owner = null;
+    this.unwantRead();
+    this.dropOutput();
+    this.#received.clear();
+  }
 
   #tellReader(): void {
     if (!this.#wantsRead || !this.isReadable) return;

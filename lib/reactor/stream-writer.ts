@@ -46,6 +46,11 @@ export abstract class StreamWriter {
     this.sent = sent;
   }
 
+  unacknowledged(): number | undefined {
+    const queued = this.host.queued(this.carrier ?? this.stream);
+    return queued === undefined ? undefined : this.written - this.sent + queued;
+  }
+
   wantSent(): void {
     if (this.isReset) return;
     this.#wantsSent = true;

@@ -344,6 +344,37 @@ export function contract(reactor: Reactor, { isEager }: Limits): void {
       close();
     });
 
+    t.test(`${kind}: R15 what the peer has not taken shrinks as it reads`, async (t) => {
+      const { socket, peer, close } = await pair();
+      peer.pause();
+      socket.write(Buffer.alloc(4 * 2 ** 20), true);
+      socket.flush();
+      const before = socket.unacknowledged();
+      if (reactor.name === 'node' && (kind === 'Unix' || process.platform !== 'linux')) {
+        t.equal(before, undefined);
+      } else {
+        t.ok(before! > 0);
+        peer.resume();
+        await until(() => socket.unacknowledged()! < before!, 'progress');
+        await until(() => socket.unacknowledged() === 0, 'that all is taken');
+        socket.end();
+        await until(() => socket.unacknowledged() === 0, 'that the end is taken');
+      }
+      close();
+    });
+
+    t.test(`${kind}: R7 what was released reaches the peer`, async (t) => {
+      const { socket, peer, close } = await pair();
+      const size = 100_000;
+      socket.write(Buffer.alloc(size), true);
+      socket.end();
+      socket.release();
+      socket.release();
+      t.equal(socket.unacknowledged() ?? 0, 0);
+      t.equal((await readAll(peer)).byteLength, size);
+      close();
+    });
+
     t.test(`${kind}: a connection that was dialled reads and writes`, async (t) => {
       const server = await Server.on(
         reactor,

@@ -111,5 +111,6 @@ export const ofSlot: Readonly<Record<string, readonly unknown[]>> = {
 export const others: Readonly<Record<string, readonly unknown[]>> = {
   listen: ['127.0.0.1', 0, 16, 0],
   connect: ['127.0.0.1', 1],
+  queued: [0],
   pool: [new Uint8Array(64)],
 };

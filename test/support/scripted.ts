@@ -88,6 +88,12 @@ export class ScriptedSocket implements Socket {
     this.isWanted = false;
   }
 
+  release(): void {
+    this.reset();
+  }
+
+  unacknowledged(): undefined {}
+
   detach(): never {
     throw new Error('a scripted socket cannot be detached');
   }
