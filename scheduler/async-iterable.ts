@@ -1,12 +1,10 @@
-// A channel for those outside: `for await` in an async function reads from it. Invariant: no value is lost.
-// A value is taken from the channel only when `next` asks for it, and whoever stops asking leaves no
-// receiver behind.
+// A channel for those outside: `for await` in an async function reads from it. Invariants: no value is lost, since
+// one is taken from the channel only when `next` asks for it; whoever stops asking leaves no receiver behind.
+// It is no coroutine that receives, so a `next` that nobody answers keeps nothing alive, and is no deadlock.
 
 import { Channel, closed, empty } from './channel.ts';
-import type { Coroutine } from './coroutine.ts';
 import { inWords } from './errors.ts';
-import { observe } from './join.ts';
-import { currentScheduler } from './run.ts';
+import { ARMED, type Leaf, type Operation } from './operation.ts';
 
 /**
  * Makes a channel's values readable with `for await`, until it is closed. Leaving the loop leaves the channel
@@ -36,8 +34,8 @@ export function toAsyncIterable<T>(channel: Channel<T>): AsyncIterable<T> {
 
 class ChannelIterator<T> implements AsyncIterator<T, undefined> {
   readonly #channel: Channel<T>;
-  /** Those who receive for a `next` that has no answer yet. */
-  readonly #receivers = new Set<Coroutine<T | typeof closed>>();
+  /** Those that receive for a `next` that has no answer yet, and how each is answered. */
+  readonly #receivers = new Map<Leaf<unknown>, (step: IteratorResult<T, undefined>) => void>();
   #hasReturned = false;
 
   constructor(channel: Channel<T>) {
@@ -49,30 +47,30 @@ class ChannelIterator<T> implements AsyncIterator<T, undefined> {
     // An earlier `next` that waits comes first.
     const value = this.#receivers.size === 0 ? this.#channel.tryReceive() : empty;
     if (value !== empty) return Promise.resolve(stepOf(value));
-    return new Promise((resolve, reject) => {
-      const receiver = currentScheduler().spawn(null, () => this.#channel.receive(), {
-        name: 'toAsyncIterable',
-      });
-      this.#receivers.add(receiver);
-      observe(
-        receiver,
-        (received) => {
-          this.#receivers.delete(receiver);
-          resolve(stepOf(received));
-        },
-        (error) => {
-          this.#receivers.delete(receiver);
-          if (this.#hasReturned) resolve(END);
-          else reject(error as Error);
-        },
-      );
-    });
+    return new Promise((resolve) => this.#receive(resolve));
   }
 
   return(): Promise<IteratorReturnResult<undefined>> {
     this.#hasReturned = true;
-    for (const receiver of this.#receivers) receiver.cancel();
+    for (const [receiver, answer] of this.#receivers) {
+      receiver.cancel();
+      answer(END);
+    }
+    this.#receivers.clear();
     return Promise.resolve(END);
+  }
+
+  #receive(answer: (step: IteratorResult<T, undefined>) => void): void {
+    const receiver = this.#channel.receive() as Operation<unknown> as Leaf<unknown>;
+    this.#receivers.set(receiver, answer);
+    receiver.state = ARMED;
+    receiver.waiter = {
+      wake: () => {
+        this.#receivers.delete(receiver);
+        answer(stepOf(receiver.value as T | typeof closed));
+      },
+    };
+    receiver.kind.arm(receiver);
   }
 }
 

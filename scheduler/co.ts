@@ -70,7 +70,7 @@ export interface Wrapped<F extends Iterates> {
 /**
  * The `co` package (4.6) on skein: change `import co from 'co'` to this, and the program does what it did,
  * but its generators are coroutines. `yield* sleep(5)`, `yield* conn.read()`, `spawn` and `current` work
- * in them, and dumps show them.
+ * in them, and dumps show them; when thousands begin at the same time, perhaps not all.
  *
  * The generator runs up to its first `yield` within the call. The promise is settled with what it returns
  * or throws; it waits for what was started with `spawn`, but not for yielded work that goes on after one
@@ -79,7 +79,7 @@ export interface Wrapped<F extends Iterates> {
  * Each call is a root of its own, as `run` is, even inside a coroutine. So its error goes to the promise
  * alone, and who waits for that, with `yield promise`, can be cancelled without it. It is cancelled itself
  * by `current().cancel()` from inside, together with what it has yielded. That one waits for ever is no
- * deadlock: the process may end, as it may with `co`.
+ * deadlock: the process may end, as it may with `co`, and one that nothing else refers to is garbage.
  *
  * In three things it differs. Coroutines that become ready in the same turn of the event loop may go on in
  * another order. A promise that is none of JavaScript's own settles but once, and is waited for also as a

@@ -3,7 +3,7 @@
 
 import { Coroutine, type CoroutineState } from './coroutine.ts';
 import { stackOf } from './probe.ts';
-import { roots } from './registry.ts';
+import { everyRoot } from './registry.ts';
 import type { Scope } from './scope.ts';
 
 /** A living coroutine at the moment of the dump. */
@@ -44,7 +44,7 @@ export interface CoroutineInfo {
  */
 export function dump(): CoroutineInfo[] {
   const found: CoroutineInfo[] = [];
-  for (const root of roots) {
+  for (const root of everyRoot()) {
     const now = Math.round(root.scheduler.clock.now());
     for (let node: Scope | null = root; node !== null; node = following(node, root)) {
       if (node instanceof Coroutine) found.push(inform(node, now));

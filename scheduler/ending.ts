@@ -4,7 +4,7 @@
 import { core } from './core.ts';
 import type { Coroutine } from './coroutine.ts';
 import type { InnerScope } from './inner-scope.ts';
-import { roots } from './registry.ts';
+import { strike } from './registry.ts';
 import { ENDED, type Extras } from './scope.ts';
 
 /** Ends a coroutine that has no more children, and then each ancestor that waited only for this. */
@@ -22,7 +22,7 @@ export function conclude(coroutine: Coroutine<unknown>): void {
     while (ended.joiners !== null && ended.joiners.first !== null) ended.joiners.shift()!.notify();
     const { parent } = ended;
     if (parent === null) {
-      roots.delete(ended);
+      strike(ended);
       return;
     }
     // A handle that somebody keeps must not keep its ancestors.

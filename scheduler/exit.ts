@@ -9,26 +9,37 @@ import { formatDump } from './dump.ts';
 import { stackOf } from './probe.ts';
 import { roots } from './registry.ts';
 import { abandon } from './ending.ts';
-import { CoCoroutine } from './yieldable.ts';
 
 const EXIT_CODE = 2;
 
 /** The coroutines that were told, and did not end for it. */
 const told = new WeakSet<object>();
 
-/** How often coroutines had run when it was asked whether somebody else who hears of the end wakes them. */
+/** Rounds in a row in which nobody did anything: another listener of the event may begin something in a later one. */
+const QUIET_ROUNDS = 10;
+
+let quietRounds = 0;
+
+/** How often coroutines had run in the last round. */
 let askedAt = -1;
 
+/** Runs in a round that has more to do than to come to its end. */
+let witness: NodeJS.Immediate | undefined;
+
 function onBeforeExit(): void {
-  // A promise of `co` that never settles lets the process end, as it always did.
-  const stuck = [...roots].filter((root) => !(root instanceof CoCoroutine));
+  clearImmediate(witness);
+  // A promise of `co` that never settles lets the process end, as it always did: those are no roots here.
+  const stuck = [...roots];
   if (stuck.length === 0) return;
+  if (askedAt !== core.drains) quietRounds = 0;
+  askedAt = core.drains;
   // Node ends right after this event unless there is something to do: so it comes once more.
-  setImmediate(() => {});
-  if (askedAt !== core.drains) {
-    askedAt = core.drains;
-    return;
-  }
+  setImmediate(() => {
+    // One that is not waited for runs only if the loop goes round again for something else, such as a timer.
+    witness = setImmediate(() => (quietRounds = 0)).unref();
+  });
+  if (quietRounds++ < QUIET_ROUNDS) return;
+  quietRounds = 0;
   const what = stuck.every((root) => told.has(root))
     ? 'these coroutines were cancelled, and wait on; they are given up'
     : 'nothing is left that could wake these coroutines';

@@ -21,12 +21,12 @@ import {
   type RunOptions,
   type SchedulerOptions,
 } from './options.ts';
-import { roots } from './registry.ts';
+import { listWeakly, roots } from './registry.ts';
 import { Extras, type Scope } from './scope.ts';
 import { start } from './starting.ts';
 import { Timers } from './timers.ts';
 import { warnOfHold } from './warnings.ts';
-import { beginYielded, stepYielded } from './yieldable.ts';
+import { beginYielded, CoCoroutine, stepYielded } from './yieldable.ts';
 
 /** Operations in a row before a coroutine gives way (S3). */
 const STREAK = 128;
@@ -283,6 +283,7 @@ export function keepContext(coroutine: Coroutine<unknown>): void {
 }
 
 function enroll(root: Coroutine<unknown>): void {
-  roots.add(root);
+  if (root instanceof CoCoroutine) listWeakly(root);
+  else roots.add(root);
   watchProcess();
 }

@@ -11,7 +11,7 @@ import { observe } from './join.ts';
 import { kind } from './kind.ts';
 import { type Body, FAILED, FIRED, IDLE, Leaf, type Operation, SUSPENDED } from './operation.ts';
 import { toPromise } from './promise-like.ts';
-import { roots } from './registry.ts';
+import { type Forgettable, listWeakly } from './registry.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { Scope } from './scope.ts';
 
@@ -31,9 +31,11 @@ export type Yieldable =
  * A coroutine that `skein/co` has started, or that such a one has yielded. It never goes on within a bare
  * yield, what it yields is called with its `this`, and when one of several fails, the others are let go.
  */
-export class CoCoroutine extends Coroutine<unknown> {
+export class CoCoroutine extends Coroutine<unknown> implements Forgettable {
   /** The `this` of what it runs and yields. */
   declare self: unknown;
+  /** Where it is listed if it is a root. */
+  declare entry: Forgettable['entry'];
 
   constructor(
     scheduler: Scheduler,
@@ -44,6 +46,7 @@ export class CoCoroutine extends Coroutine<unknown> {
   ) {
     super(scheduler, parent, body, options, core.current);
     this.self = self;
+    this.entry = null;
   }
 }
 
@@ -249,7 +252,7 @@ function letGo(children: Coroutine<unknown>[]): void {
     parent!.release(child);
     parent!.live--;
     child.parent = null;
-    roots.add(child);
+    listWeakly(child as CoCoroutine);
   }
 }
 
