@@ -11,7 +11,7 @@ import { type ClientOptions, WebSocket, WebSocketServer } from 'ws';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { timeout } from '../scheduler/deadline.ts';
-import { CancelledError, inWords } from '../scheduler/errors.ts';
+import { inWords, isCancelledError } from '../scheduler/errors.ts';
 import { scope } from '../scheduler/inner-scope.ts';
 import type { Co, Operation } from '../scheduler/operation.ts';
 import { suspend } from '../scheduler/suspend.ts';
@@ -180,7 +180,7 @@ function* farewell(socket: WebSocketConnection): Co<void> {
     });
   } catch (error) {
     // How the handler has ended is what counts.
-    if (error instanceof CancelledError) throw error;
+    if (isCancelledError(error)) throw error;
   }
 }
 

@@ -2,7 +2,7 @@
 // coroutines may be nested deeper than the stack of the thread is long.
 
 import { Coroutine, type CoroutineState } from './coroutine.ts';
-import { stackOf } from './probe.ts';
+import { hasRoom, stackOf } from './probe.ts';
 import { everyRoot } from './registry.ts';
 import type { Scope } from './scope.ts';
 
@@ -22,7 +22,8 @@ export interface CoroutineInfo {
   readonly parent: number | undefined;
   /**
    * Its frames, innermost first, as V8 writes them: "at echo (file:///app/echo.ts:12:30)"; those of skein's own
-   * files are left out. Empty for one that runs, is ready, only waits for its children or at a bare `yield`.
+   * files are left out. Empty for one that runs, is ready, only waits for its children or at a bare `yield`, and
+   * for all if less than half of the thread's stack is free where the dump is taken.
    */
   readonly stack: readonly string[];
 }
@@ -44,10 +45,11 @@ export interface CoroutineInfo {
  */
 export function dump(): CoroutineInfo[] {
   const found: CoroutineInfo[] = [];
+  const withStacks = hasRoom();
   for (const root of everyRoot()) {
     const now = Math.round(root.scheduler.clock.now());
     for (let node: Scope | null = root; node !== null; node = following(node, root)) {
-      if (node instanceof Coroutine) found.push(inform(node, now));
+      if (node instanceof Coroutine) found.push(inform(node, now, withStacks));
     }
   }
   return found;
@@ -64,7 +66,7 @@ function following(from: Scope, root: Scope): Scope | null {
   return null;
 }
 
-function inform(coroutine: Coroutine<unknown>, now: number): CoroutineInfo {
+function inform(coroutine: Coroutine<unknown>, now: number, withStack: boolean): CoroutineInfo {
   return {
     id: coroutine.id,
     name: coroutine.name,
@@ -72,7 +74,7 @@ function inform(coroutine: Coroutine<unknown>, now: number): CoroutineInfo {
     age: now - coroutine.born,
     waitingFor: coroutine.describe(),
     parent: coroutine.parent?.owner.id,
-    stack: stackOf(coroutine),
+    stack: withStack ? stackOf(coroutine) : [],
   };
 }
 

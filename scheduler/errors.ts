@@ -26,11 +26,29 @@ export class CancelledError extends Error {
   readonly code = 'ABORT_ERR';
 
   constructor(reason?: unknown) {
-    const limit = Error.stackTraceLimit;
-    Error.stackTraceLimit = 0;
+    const limit = limitStacks(0);
     super('the operation was cancelled', reason === undefined ? undefined : { cause: reason });
-    Error.stackTraceLimit = limit;
+    limitStacks(limit);
   }
+}
+
+/** @internal Whether what was thrown is a CancelledError. Anything can be thrown, also what `instanceof` throws at. */
+export function isCancelledError(error: unknown): error is CancelledError {
+  try {
+    return error instanceof CancelledError;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * @internal Sets how many frames the next errors capture, and returns what it was. Where it cannot be written
+ * (`--frozen-intrinsics`, `Object.freeze(Error)`), stacks keep the length that they have.
+ */
+export function limitStacks(frames: number): number {
+  const before = Error.stackTraceLimit;
+  Reflect.set(Error, 'stackTraceLimit', frames);
+  return before;
 }
 
 /** A deadline passed before the work was done. */
@@ -63,8 +81,16 @@ export class StateError extends Error {
   readonly code = 'ERR_STATE';
 }
 
-/** Says what a value is, for messages of the form "expected …, got …". */
+/** Says what a value is, for messages of the form "expected …, got …"; whatever the value does when it is looked at. */
 export function inWords(value: unknown): string {
+  try {
+    return describe(value);
+  } catch {
+    return typeof value === 'function' ? 'a function' : 'an object';
+  }
+}
+
+function describe(value: unknown): string {
   if (value === null) return 'null';
   switch (typeof value) {
     case 'string':

@@ -1,8 +1,11 @@
 // The stack of a suspended coroutine, every `yield*` level of it, at no cost until asked for: the
 // generator is resumed, the leaf notes its stack and suspends again, and no user code runs (I2). Leaves know
-// by a flag, not by what they are sent: an iterator in between may not hand that on.
+// by a flag, not by what they are sent: an iterator in between may not pass that on. Invariant: nothing is thrown
+// while the generator is resumed, since it would end the coroutine, not the dump.
 
 import type { Coroutine } from './coroutine.ts';
+import { limitStacks } from './errors.ts';
+import { expectRoom } from './stack.ts';
 
 /** A stack is being asked for. */
 export let isProbing = false;
@@ -10,9 +13,26 @@ export let isProbing = false;
 /** Bears the stack that the last leaf has noted. */
 let noted: Error | undefined;
 
+/** Half of the stack that a thread has by default, in values of eight bytes. */
+const HALF_A_STACK = 61_000;
+
+/**
+ * Whether half of the stack is free. Resuming a generator takes as much of it as all its levels of `yield*` need, and
+ * that cannot be known before; near its end the overflow would be thrown into the generator.
+ */
+export function hasRoom(): boolean {
+  try {
+    expectRoom(HALF_A_STACK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /**
  * The user's frames of a suspended coroutine, innermost first, as V8 writes them ("at echo (file:line:column)").
- * Empty for one that runs, has not started, has ended, waits for its children or at a bare `yield`.
+ * Empty for one that runs, has not started, has ended, waits for its children or at a bare `yield`. Call it only
+ * if `hasRoom`.
  */
 export function stackOf(coroutine: Coroutine<unknown>): string[] {
   const { generator } = coroutine;
@@ -33,10 +53,13 @@ export function stackOf(coroutine: Coroutine<unknown>): string[] {
 
 /** Called by the leaf. */
 export function noteStack(): void {
-  const limit = Error.stackTraceLimit;
-  Error.stackTraceLimit = Infinity;
-  noted = new Error();
-  Error.stackTraceLimit = limit;
+  try {
+    const limit = limitStacks(Infinity);
+    noted = new Error();
+    limitStacks(limit);
+  } catch {
+    // Whoever has replaced `Error` gets no stacks.
+  }
 }
 
 /** The frame of `note`, and in it the folder of this package: of its source, or of what was built from it. */

@@ -5,7 +5,7 @@
 import { core } from './core.ts';
 import type { Coroutine } from './coroutine.ts';
 import { shield } from './deadline.ts';
-import { CancelledError, inWords } from './errors.ts';
+import { inWords, isCancelledError } from './errors.ts';
 import { observe } from './join.ts';
 import type { Co, Operation } from './operation.ts';
 import { currentScheduler } from './run.ts';
@@ -88,6 +88,6 @@ function* abandoned(work: Coroutine<unknown>): Co<void> {
   try {
     yield* work.join();
   } catch (error) {
-    if (!(error instanceof CancelledError)) throw error;
+    if (!isCancelledError(error)) throw error;
   }
 }
