@@ -2,7 +2,7 @@
 // is room for one more; those who are served when the end is asked for may finish, and those who have not after
 // the grace are cut off, and named.
 
-import { CancelledError, ClosedError, TimeoutError } from '../scheduler/errors.ts';
+import { ClosedError, isCancelledError, limitStacks, TimeoutError } from '../scheduler/errors.ts';
 import type { Coroutine } from '../scheduler/coroutine.ts';
 import { Latch } from '../scheduler/latch.ts';
 import type { Co, Operation } from '../scheduler/operation.ts';
@@ -20,10 +20,9 @@ export class CutOffError extends TimeoutError {
   declare readonly grace: number;
 
   constructor(grace: number, wait = 'running') {
-    const limit = Error.stackTraceLimit;
-    Error.stackTraceLimit = 0;
+    const limit = limitStacks(0);
     super(`cut off after ${grace} ms of grace, while ${wait}`);
-    Error.stackTraceLimit = limit;
+    limitStacks(limit);
     Object.defineProperty(this, 'grace', { value: grace });
   }
 }
@@ -123,7 +122,7 @@ export class Server {
 
 /** Closes the connection of a handler that has ended; false if somebody should wait until all is delivered. */
 function release(conn: Connection, handler: Coroutine<unknown>): boolean {
-  const wasCutOff = handler.state === 'cancelled' || handler.errors?.[0] instanceof CancelledError;
+  const wasCutOff = handler.state === 'cancelled' || isCancelledError(handler.firstError);
   // Who was cut off has had its time: a peer that never ends must not hold the process up.
   if (wasCutOff) conn.reset();
   else conn.close();

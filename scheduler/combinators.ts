@@ -9,7 +9,7 @@ import { Coroutine } from './coroutine.ts';
 import { inWords } from './errors.ts';
 import { observe } from './join.ts';
 import type { Body, Co } from './operation.ts';
-import { scope } from './inner-scope.ts';
+import { within } from './inner-scope.ts';
 import type { Scope } from './scope.ts';
 
 /** What `all` and its kin take: a body to run, or a coroutine to join. */
@@ -55,7 +55,7 @@ export function all<const Tasks extends readonly Task<unknown>[]>(tasks: Tasks):
 export function all<T>(tasks: Iterable<Task<T>>): Co<T[]>;
 export function* all(tasks: Iterable<Task<unknown>>): Co<unknown[]> {
   const children: Coroutine<unknown>[] = [];
-  yield* scope(function* (inner) {
+  yield* within('all', false, null, function* (inner) {
     for (const task of checked(tasks, 'all')) {
       const child = inner.spawn(bodyOf(task));
       children.push(child);
@@ -96,7 +96,7 @@ export function allSettled<T>(tasks: Iterable<Task<T>>): Co<PromiseSettledResult
 export function* allSettled(tasks: Iterable<Task<unknown>>): Co<PromiseSettledResult<unknown>[]> {
   const results: PromiseSettledResult<unknown>[] = [];
   let cutOff: Coroutine<unknown> | undefined;
-  yield* scope(function* (inner) {
+  yield* within('allSettled', false, null, function* (inner) {
     for (const [index, task] of checked(tasks, 'allSettled').entries()) {
       const child = inner.spawn(bodyOf(task), { onError: (error) => throwIfCancelled(inner, task, error) });
       observe(
@@ -143,7 +143,7 @@ export function race<T>(tasks: Iterable<Task<T>>): Co<T>;
 export function* race(tasks: Iterable<Task<unknown>>): Co<unknown> {
   let winner: Coroutine<unknown> | undefined;
   let cutOff: Coroutine<unknown> | undefined;
-  yield* scope(function* (inner) {
+  yield* within('race', false, null, function* (inner) {
     const list = checked(tasks, 'race');
     if (list.length === 0)
       throw new TypeError('race expects at least one task, got none: it would never end');
@@ -193,7 +193,7 @@ export function* any(tasks: Iterable<Task<unknown>>): Co<unknown> {
   const errors: unknown[] = [];
   let winner: Coroutine<unknown> | undefined;
   let cutOff: Coroutine<unknown> | undefined;
-  yield* scope(function* (inner) {
+  yield* within('any', false, null, function* (inner) {
     for (const [index, task] of checked(tasks, 'any').entries()) {
       const onError = (error: unknown): void => {
         if (winner === undefined) throwIfCancelled(inner, task, error);

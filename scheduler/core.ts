@@ -19,3 +19,19 @@ interface Registers {
 }
 
 export const core: Registers = { current: null, last: null, streak: 0, untilClock: 0, drains: 0 };
+
+/**
+ * @internal Calls what a coroutine has left with others (a hook, a listener, its `onError`) as that coroutine would:
+ * with its values of `local`, in its context of AsyncLocalStorage, whoever the caller is.
+ */
+export function runAs<A, R>(coroutine: Coroutine<unknown>, call: (argument: A) => R, argument: A): R {
+  const { current } = core;
+  const context = coroutine.extras?.context ?? null;
+  core.current = coroutine;
+  try {
+    if (context === null) return call(argument);
+    return context.runInAsyncScope(call as (this: unknown, argument: A) => R, undefined, argument);
+  } finally {
+    core.current = current;
+  }
+}

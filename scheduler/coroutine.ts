@@ -2,6 +2,7 @@
 // plain and assigned in the constructor: private and class fields cost 20 ns an object (ARCHITECTURE.md).
 
 import { captureContext } from './context.ts';
+import { runAs } from './core.ts';
 import type { Scheduler } from './scheduler.ts';
 import { join, type JoinOperation, observe } from './join.ts';
 import { ARMED, type Body, type Co, type Leaf, type Operation } from './operation.ts';
@@ -92,14 +93,13 @@ export class Coroutine<T> extends Scope implements PromiseLike<T> {
     this.isDaemon = options?.daemon === true;
     this.born = scheduler.turnTime;
     if (options !== undefined || (spawner !== null && spawner.extras !== null)) equip(this, options, spawner);
-    if (parent !== null && !this.isDaemon) parent.live++;
   }
 
   /** The name given to `spawn`, else that of the generator function, else `coroutine-<id>`. */
   get name(): string {
     const { extras } = this;
     if (extras !== null && extras.supervisor !== null) return extras.supervisor.nameOf(extras.subject);
-    return extras?.name ?? (this.body.name || `coroutine-${this.id}`);
+    return extras?.name ?? nameOf(this.body) ?? `coroutine-${this.id}`;
   }
 
   /**
@@ -144,9 +144,24 @@ export class Coroutine<T> extends Scope implements PromiseLike<T> {
 
   /** @internal Ends its wait at once and queues it; its operation throws when it runs (C4). */
   interrupt(): void {
-    if (this.op === null || this.op.state !== ARMED) return;
-    this.op.cancel();
+    const { op } = this;
+    if (op === null || op.state !== ARMED || op.kind.isFirm) return;
+    runAs(this, cancel, op);
     this.wake();
+  }
+}
+
+function cancel(operation: Leaf<unknown>): void {
+  operation.cancel();
+}
+
+/** A function can have anything as its name: a static member of a class that is called so, for one. */
+function nameOf(body: Body<unknown>): string | undefined {
+  try {
+    const { name } = body as { readonly name: unknown };
+    return typeof name === 'string' && name !== '' ? name : undefined;
+  } catch {
+    return undefined;
   }
 }
 

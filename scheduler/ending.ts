@@ -1,11 +1,15 @@
 // How a coroutine ends: its outcome goes to those who join it, its error to its parent, and with it each
 // ancestor ends that waited only for this. A loop: coroutines may be nested deeper than the thread's stack.
+// Invariant: once begun, an end is brought to its end. Whatever is called on the way may throw, and is reported.
 
-import { core } from './core.ts';
+import { runAs } from './core.ts';
 import type { Coroutine } from './coroutine.ts';
 import type { InnerScope } from './inner-scope.ts';
+import type { JoinOperation } from './join.ts';
 import { strike } from './registry.ts';
 import { ENDED, type Extras } from './scope.ts';
+import type { WaitQueue } from './wait-queue.ts';
+import { reportUncaught } from './warnings.ts';
 
 /** Ends a coroutine that has no more children, and then each ancestor that waited only for this. */
 export function conclude(coroutine: Coroutine<unknown>): void {
@@ -15,11 +19,11 @@ export function conclude(coroutine: Coroutine<unknown>): void {
     ended.state = failed ? 'failed' : ended.cutOff ? 'cancelled' : 'done';
     const { extras } = ended;
     if (extras !== null) {
-      extras.supervisor?.onEnd(ended, extras.subject);
+      if (extras.supervisor !== null) tellSupervisor(ended, extras);
       if (failed && (extras.onError !== undefined || extras.supervisor !== null))
         failed = !isHandled(ended, extras);
     }
-    while (ended.joiners !== null && ended.joiners.first !== null) ended.joiners.shift()!.notify();
+    if (ended.joiners !== null) tellJoiners(ended.joiners);
     const { parent } = ended;
     if (parent === null) {
       strike(ended);
@@ -38,23 +42,49 @@ export function conclude(coroutine: Coroutine<unknown>): void {
 
 /** Ends a coroutine that cannot be ended otherwise, and leaves its children where they are. */
 export function abandon(coroutine: Coroutine<unknown>, error: unknown): void {
-  coroutine.errors = [error];
+  coroutine.errors = new Set([error]);
   coroutine.phase = ENDED;
   conclude(coroutine);
 }
 
-/** Gives the error to `onError`; one that is thrown there takes its place (C2a). */
-function isHandled(coroutine: Coroutine<unknown>, { onError, supervisor, subject }: Extras): boolean {
-  core.current = null;
+function tellSupervisor(coroutine: Coroutine<unknown>, { supervisor, subject }: Extras): void {
   try {
-    const error = coroutine.error();
-    const result: unknown = onError === undefined ? supervisor?.onError(error, subject) : onError(error);
-    if (typeof (result as Iterator<unknown> | undefined)?.next !== 'function') return true;
-    throw new TypeError(`the onError of ${coroutine.name} is a generator function, which nobody runs`);
+    supervisor?.onEnd(coroutine, subject);
   } catch (error) {
-    // What it was called with must not be lost.
-    if (error instanceof Error && error.cause === undefined) error.cause = coroutine.error();
-    coroutine.errors = [error];
-    return false;
+    reportUncaught(`an internal error at the end of ${coroutine.name}`, error);
+  }
+}
+
+function tellJoiners(joiners: WaitQueue<JoinOperation<unknown>>): void {
+  for (let joiner; (joiner = joiners.shift()) !== null;) {
+    try {
+      joiner.notify();
+    } catch (error) {
+      reportUncaught('an internal error at the end of a coroutine', error);
+    }
+  }
+}
+
+/**
+ * Gives the error to `onError`; one that is thrown there takes its place (C2a). That of a supervisor is shared by many
+ * coroutines, which must not be ended by it: what it throws is reported.
+ */
+function isHandled(coroutine: Coroutine<unknown>, { onError, supervisor, subject }: Extras): boolean {
+  const error = coroutine.error();
+  try {
+    const result: unknown =
+      onError === undefined
+        ? runAs(coroutine, (given) => supervisor!.onError(given, subject), error)
+        : runAs(coroutine, onError, error);
+    if (typeof (result as Iterator<unknown> | undefined)?.next !== 'function') return true;
+    const message = `the onError of ${coroutine.name} is a generator function, which nobody runs`;
+    throw new TypeError(message, { cause: error });
+  } catch (thrown) {
+    if (onError !== undefined) {
+      coroutine.errors = new Set([thrown]);
+      return false;
+    }
+    reportUncaught(`the onError of ${coroutine.name} has thrown`, thrown);
+    return true;
   }
 }

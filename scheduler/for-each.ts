@@ -6,7 +6,7 @@ import { inWords } from './errors.ts';
 import { observe } from './join.ts';
 import { kind } from './kind.ts';
 import { type Co, Leaf, type Operation } from './operation.ts';
-import { scope } from './inner-scope.ts';
+import { within } from './inner-scope.ts';
 import type { Scope } from './scope.ts';
 import { expectWhole } from './numbers.ts';
 
@@ -49,7 +49,7 @@ export function* forEach<T>(
   }
   expectWhole('the concurrency of forEach', options?.concurrency, 1);
   if (typeof body !== 'function') throw new TypeError(`forEach expects a body, got ${inWords(body)}`);
-  yield* scope((inner) => workOn(items, options.concurrency, body, inner));
+  yield* within('forEach', false, null, (inner) => workOn(items, options.concurrency, body, inner));
 }
 
 function* workOn<T>(

@@ -1,27 +1,41 @@
 // Scopes that are opened in the middle of a coroutine: by `scope`, and by `timeout` and `shield`, which are
-// scopes with a limit and with a wall around them.
+// scopes with a limit and with a wall around them. Invariant: one that is left before it has ended (its generator was
+// ended by `return`, the stack overflowed, an outer one was left before it) is closed all the same: what was spawned
+// in it is cancelled and goes to the scope around it, which waits for it and fails. Leaving may be cut short itself,
+// by the end of the stack; then the next scope around it, or the end of the coroutine, closes what is still open.
 
 import { core } from './core.ts';
 import type { Coroutine } from './coroutine.ts';
 import { inWords } from './errors.ts';
 import { kind } from './kind.ts';
-import { type Co, Leaf, type Operation } from './operation.ts';
+import { ARMED, type Co, Leaf, type Operation, type Suspension } from './operation.ts';
 import { childrenOf, ENDED, Scope } from './scope.ts';
+import { expectRoom } from './stack.ts';
 
 /** What runs in a scope that is opened for it, and is given that scope. */
 export type ScopeBody<T> = (scope: Scope) => Co<T> | Operation<T>;
 
 /** A scope that is opened inside of a coroutine. */
 export class InnerScope extends Scope {
+  /** @internal What has opened it: the name of a function. */
+  declare what: string;
+  /** @internal Neither left nor closed: it is the owner's current scope, or around that. */
+  declare isOpen: boolean;
   /** @internal */ declare isShielded: boolean;
+  /** @internal */ declare limit: Limit | null;
   /** @internal What the owner waits with for its children. */
-  declare drain: Leaf<void, InnerScope, undefined> | null;
+  declare drain: Drain | null;
 
   /** @internal */
-  constructor(parent: Scope | null, isShielded: boolean) {
-    super(parent);
+  constructor(owner: Coroutine<unknown>, what: string, isShielded: boolean, limit: Limit | null) {
+    super(owner.scope);
+    this.owner = owner;
+    this.what = what;
+    this.isOpen = true;
     this.isShielded = isShielded;
+    this.limit = limit;
     this.drain = null;
+    owner.scope.adopt(this);
     if (isShielded) this.cancellation = null;
   }
 
@@ -30,20 +44,36 @@ export class InnerScope extends Scope {
   }
 }
 
-/** Where a coroutine stands while it waits for its children: this wait cannot be cancelled (C1). */
-const waitingForChildren = new InnerScope(null, true);
-waitingForChildren.phase = ENDED;
-
 const DRAIN = kind<void, InnerScope>({
   poll: ({ target }) => target.phase === ENDED || target.isDrainedAfterBody(),
   arm(operation) {
-    operation.target.drain = operation;
+    operation.target.drain = operation as Drain;
   },
   disarm(operation) {
     operation.target.drain = null;
   },
   describe: ({ target }) => childrenOf(target),
+  isFirm: true,
 });
+
+/** Where a coroutine stands while it looks for its children: a scope that is never cancelled. */
+const unreachable = new Scope(null);
+
+/** Waits for the children of a scope, also when that is cancelled (C1). */
+class Drain extends Leaf<void, InnerScope, undefined> {
+  override next(): IteratorResult<Suspension, void> {
+    const { owner } = this.target;
+    // Whoever runs coroutines wakes it before it asks again; this is somebody who has forgotten that it is to wait.
+    if (this.state === ARMED && this.waiter === null) throw leftOpen(this.target);
+    const { scope: current } = owner;
+    owner.scope = unreachable;
+    try {
+      return super.next();
+    } finally {
+      owner.scope = current;
+    }
+  }
+}
 
 /**
  * Opens a scope inside the running coroutine: `spawn` in its body spawns into it, and it ends after
@@ -65,7 +95,7 @@ export interface Limit {
   error(scope: Scope, isShielded: boolean): unknown;
 }
 
-/** @internal Runs a body in a scope of its own: what `scope`, `timeout` and `shield` have in common. */
+/** @internal Runs a body in a scope of its own: what `scope`, `timeout`, `shield`, `all` and others have in common. */
 export function* within<T>(
   what: string,
   isShielded: boolean,
@@ -75,22 +105,26 @@ export function* within<T>(
   const owner = core.current;
   if (owner === null) throw new TypeError(`${what} needs a running coroutine: call it inside of run`);
   const outer = owner.scope;
-  const inner = new InnerScope(outer, isShielded);
-  inner.owner = owner;
+  const inner = new InnerScope(owner, what, isShielded, limit);
   owner.scope = inner;
-  limit?.start(inner);
+  let hasThrown = false;
   try {
+    limit?.start(inner);
     try {
       inner.value = yield* begin(what, body, inner);
     } catch (error) {
+      hasThrown = true;
       inner.bodyThrew(error);
     }
-    owner.scope = waitingForChildren;
-    yield* new Leaf(DRAIN, inner, undefined);
+    closeInside(inner, hasThrown);
+    hasThrown = false;
+    if (inner.phase !== ENDED) yield* new Drain(DRAIN, inner, undefined);
+  } catch (error) {
+    hasThrown = true;
+    throw error;
   } finally {
-    limit?.stop();
-    owner.scope = outer;
-    outer.release(inner);
+    if (inner.phase === ENDED && owner.scope === inner) leave(inner, outer);
+    else if (inner.isOpen) close(inner, hasThrown);
   }
   if (limit !== null && inner.cutOff && inner.errors === null) {
     const error = limit.error(inner, isShielded);
@@ -108,34 +142,70 @@ function begin<T>(what: string, body: ScopeBody<T>, inner: Scope): Co<T> | Opera
   throw new TypeError(`${what} expects a generator function, but it returned ${inWords(begun)}`);
 }
 
-/**
- * @internal Closes the scopes that a body has begun and left behind, such as `scope(…).next()` without an
- * end: what was spawned in them is cancelled, and the coroutine waits for it.
- */
-export function closeAbandoned(coroutine: Coroutine<unknown>): void {
-  let child = coroutine.firstChild;
-  while (child !== null) {
-    let { after } = child;
-    if (child.owner === coroutine) {
-      child.cancel();
-      handOver(child, coroutine);
-      ({ after } = child);
-      coroutine.release(child);
-    }
-    child = after;
-  }
-  coroutine.scope = coroutine;
-  coroutine.bodyThrew(new TypeError(`${coroutine.name} has left a scope open: is yield* missing?`));
+/** Goes back to the scope around one that has ended. */
+function leave(inner: InnerScope, outer: Scope): void {
+  inner.limit?.stop();
+  outer.release(inner);
+  // Last, since the calls before may overflow the stack: then it is open still, and is closed from outside.
+  inner.isOpen = false;
+  inner.owner.scope = outer;
 }
 
-/** Puts the children of an inner scope behind those of its coroutine. */
-function handOver(inner: Scope, coroutine: Coroutine<unknown>): void {
-  for (let child = inner.firstChild; child !== null; child = inner.firstChild) {
+/** @internal The body of a scope has ended: closes those that it has opened, and has not waited for. */
+export function closeInside(outer: Scope, hasThrown: boolean): void {
+  let inner = outer.owner.scope;
+  if (inner === outer || (outer instanceof InnerScope && !outer.isOpen)) return;
+  while (inner.parent !== outer) inner = inner.parent!;
+  close(inner as InnerScope, hasThrown);
+}
+
+/**
+ * Closes a scope that has not ended, and those that are open inside. Their children are cancelled and go to the scope
+ * around it, and so do their errors. Unless an error is on its way already, that scope fails.
+ */
+function close(inner: InnerScope, hasThrown: boolean): void {
+  // In the middle of it an overflow would lose a child: it has to come now, or not at all.
+  expectRoom(ROOM);
+  const { owner } = inner;
+  const outer = inner.parent!;
+  const error = leftOpen(inner);
+  inner.cancel(error);
+  while (inner.isOpen) {
+    const open = owner.scope as InnerScope;
+    // A shield inside was not reached from outside.
+    open.cancel(error);
+    const { errors } = open;
+    open.limit?.stop();
+    moveChildren(open, outer);
+    open.parent!.release(open);
+    open.phase = ENDED;
+    open.errors = new Set([error]);
+    open.isOpen = false;
+    owner.scope = open.parent!;
+    // Another coroutine may have been given its generator, and wait.
+    open.drain?.notify();
+    errors?.forEach((one) => outer.addError(one));
+  }
+  if (!hasThrown) outer.addError(error);
+}
+
+/** What closing takes of the stack is far less, in values of eight bytes. */
+const ROOM = 2_000;
+
+function leftOpen({ owner, what }: InnerScope): TypeError {
+  const which = what === 'scope' ? 'a scope' : `the scope of ${what}`;
+  return new TypeError(`${owner.name} has left ${which} open: is yield* missing?`);
+}
+
+/** Each keeps its own cancellation. */
+function moveChildren(from: Scope, to: Scope): void {
+  for (let child = from.firstChild; child !== null; child = from.firstChild) {
     const { cancellation } = child;
-    inner.release(child);
-    coroutine.adopt(child);
-    child.parent = coroutine;
+    from.release(child);
+    to.adopt(child);
+    child.parent = to;
     child.cancellation = cancellation;
   }
-  coroutine.live += inner.live;
+  to.live += from.live;
+  from.live = 0;
 }

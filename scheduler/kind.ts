@@ -25,6 +25,8 @@ export interface Behaviour<T, Target, Item> {
    * ready (H4).
    */
   enlist?(operation: Leaf<T, Target, Item>): boolean;
+  /** Goes on waiting when its coroutine is cancelled. Default false. */
+  isFirm?: boolean;
 }
 
 export type Kind<T, Target, Item> = Required<Behaviour<T, Target, Item>>;
@@ -45,5 +47,6 @@ export function kind<T, Target = undefined, Item = undefined>(
     discard: behaviour.discard ?? (() => {}),
     expire: behaviour.expire ?? ((operation) => operation.fire(undefined as T)),
     enlist: behaviour.enlist ?? (() => true),
+    isFirm: behaviour.isFirm ?? false,
   };
 }

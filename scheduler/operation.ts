@@ -157,14 +157,12 @@ export class Leaf<T, Target = unknown, Item = unknown> implements Operation<T> {
   }
 
   throw(error: unknown): IteratorResult<Suspension, T> {
-    this.cancel();
-    this.state = IDLE;
+    leave(this);
     throw error;
   }
 
   return(value: T): IteratorResult<Suspension, T> {
-    this.cancel();
-    this.state = IDLE;
+    leave(this);
     return { done: true, value };
   }
 
@@ -218,6 +216,15 @@ function settle(operation: Leaf<unknown>, state: number, value: unknown): void {
   operation.state = state;
   operation.value = value;
   operation.waiter?.wake(operation);
+}
+
+/** Its generator is ended from outside. Whoever waited for it would wait for ever: it is woken, and finds it ended. */
+function leave(operation: Leaf<unknown>): void {
+  const { waiter } = operation;
+  const wasArmed = operation.state === ARMED;
+  operation.cancel();
+  operation.state = IDLE;
+  if (wasArmed && waiter !== core.current) waiter?.wake(operation);
 }
 
 function arm(operation: Leaf<unknown>): void {

@@ -4,10 +4,10 @@
 // of its own, so that nothing of it is left when the next one begins.
 
 import { core } from './core.ts';
-import { CancelledError, inWords } from './errors.ts';
+import { inWords, isCancelledError } from './errors.ts';
 import type { Co, Operation } from './operation.ts';
 import { currentScheduler } from './run.ts';
-import { scope } from './inner-scope.ts';
+import { within } from './inner-scope.ts';
 import { sleep } from './sleep.ts';
 import { expectWhole } from './numbers.ts';
 
@@ -59,10 +59,10 @@ export function* retry<T>(policy: RetryPolicy, body: (attempt: number) => Co<T> 
   let longest = Math.min(base, cap);
   for (let attempt = 1; ; attempt++) {
     try {
-      return yield* scope(() => body(attempt));
+      return yield* within('retry', false, null, () => body(attempt));
     } catch (error) {
       // In a cancelled scope the pause would throw, and this error be lost.
-      const isCancelled = error instanceof CancelledError || core.current?.scope.isCancelled === true;
+      const isCancelled = isCancelledError(error) || core.current?.scope.isCancelled === true;
       if (isCancelled || attempt >= attempts || (when !== undefined && !when(error, attempt))) throw error;
     }
     yield* sleep(random.next() * longest);

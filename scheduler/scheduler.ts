@@ -11,9 +11,9 @@ import { CancelledError, inWords } from './errors.ts';
 import { observe } from './join.ts';
 import { ARMED, type Body, type Co, SUSPENDED } from './operation.ts';
 import { Random } from './random.ts';
-import { conclude } from './ending.ts';
+import { abandon, conclude } from './ending.ts';
 import { watchProcess } from './exit.ts';
-import { closeAbandoned } from './inner-scope.ts';
+import { closeInside } from './inner-scope.ts';
 import {
   checkSchedulerOptions,
   checkSpawnOptions,
@@ -25,7 +25,7 @@ import { listWeakly, roots } from './registry.ts';
 import { Extras, type Scope } from './scope.ts';
 import { start } from './starting.ts';
 import { Timers } from './timers.ts';
-import { warnOfHold } from './warnings.ts';
+import { reportUncaught, warnOfHold } from './warnings.ts';
 import { beginYielded, CoCoroutine, stepYielded } from './yieldable.ts';
 
 /** Operations in a row before a coroutine gives way (S3). */
@@ -118,10 +118,11 @@ export class Scheduler {
       const onAbort = (): void => root.cancel(signal?.reason);
       signal?.addEventListener('abort', onAbort, { once: true });
       const end = (): void => signal?.removeEventListener('abort', onAbort);
+      // The result first: a signal that somebody has made may throw when its listener is removed.
       observe(
         root,
-        (value) => (end(), resolve(value as Awaited<T>)),
-        (error) => (end(), reject(error as Error)),
+        (value) => (resolve(value as Awaited<T>), end()),
+        (error) => (reject(error as Error), end()),
       );
     });
   }
@@ -135,10 +136,12 @@ export class Scheduler {
     // Out of a callback nobody runs: then the values are those of the scope's own coroutine.
     const spawner = core.current ?? (parent === null ? null : parent.owner);
     if (options !== undefined) checkSpawnOptions(options);
-    const coroutine = new Coroutine(this, parent, body, options, spawner);
-    if (parent === null) enroll(coroutine as Coroutine<unknown>);
+    const coroutine = new Coroutine(this, parent, body, options, spawner) as Coroutine<unknown>;
+    // Whatever may overflow the stack comes before it is in the tree, where its parent would wait for it for ever.
+    if (!this.#isRunning) this.#schedule();
+    place(coroutine);
     this.ready(coroutine);
-    return coroutine;
+    return coroutine as Coroutine<T>;
   }
 
   /**
@@ -146,14 +149,18 @@ export class Scheduler {
    * caller goes on, who may be another coroutine. Too deep inside each other they are queued instead.
    */
   startNow(coroutine: Coroutine<unknown>): void {
-    if (coroutine.parent === null) enroll(coroutine);
+    place(coroutine);
     if (this.#nesting === DEEP) {
       this.ready(coroutine);
       return;
     }
     const { current, last, streak } = core;
     this.#nesting++;
-    this.#resume(coroutine);
+    try {
+      this.#resume(coroutine);
+    } catch (error) {
+      this.#survive(coroutine, error);
+    }
     this.#nesting--;
     core.current = current;
     core.last = last;
@@ -217,9 +224,13 @@ export class Scheduler {
       this.#first = coroutine.nextReady;
       if (this.#first === null) this.#last = null;
       coroutine.nextReady = null;
-      if (isTimed || (coroutine.extras !== null && coroutine.extras.context !== null))
-        this.#resumeWithCare(coroutine, isTimed);
-      else this.#resume(coroutine);
+      try {
+        if (isTimed || (coroutine.extras !== null && coroutine.extras.context !== null))
+          this.#resumeWithCare(coroutine, isTimed);
+        else this.#resume(coroutine);
+      } catch (error) {
+        this.#survive(coroutine, error);
+      }
     }
     core.current = null;
     this.#isRunning = false;
@@ -247,9 +258,11 @@ export class Scheduler {
       if (coroutine.bare !== null) result = stepYielded(coroutine);
       else result = (coroutine.generator ?? start(coroutine)).next();
       while (result !== SUSPENDED && result.done !== true) result = beginYielded(coroutine, result.value);
+      // Here, since an iterator of the user's may throw when it is asked for the value.
+      if (result !== SUSPENDED) coroutine.value = result.value;
     } catch (error) {
       coroutine.bodyThrew(error);
-      this.#bodyEnded(coroutine);
+      this.#bodyEnded(coroutine, true);
       return;
     }
     if (result === SUSPENDED) {
@@ -264,16 +277,28 @@ export class Scheduler {
         this.ready(coroutine);
       }
     } else {
-      coroutine.value = result.value;
-      this.#bodyEnded(coroutine);
+      this.#bodyEnded(coroutine, false);
     }
   }
 
-  #bodyEnded(coroutine: Coroutine<unknown>): void {
+  #bodyEnded(coroutine: Coroutine<unknown>, hasThrown: boolean): void {
     coroutine.generator = null;
     coroutine.state = 'suspended';
-    if (coroutine.scope !== coroutine) closeAbandoned(coroutine);
+    if (coroutine.scope !== coroutine) closeInside(coroutine, hasThrown);
     if (coroutine.isDrainedAfterBody()) conclude(coroutine);
+  }
+
+  /** An error of our own has come through, which should not be: it costs the coroutine concerned, and no other. */
+  #survive(coroutine: Coroutine<unknown>, error: unknown): void {
+    core.current = null;
+    reportUncaught(`an internal error while ${coroutine.name} was run`, error);
+    if (coroutine.hasEnded) return;
+    try {
+      coroutine.cancel(error);
+      abandon(coroutine, error);
+    } catch (second) {
+      reportUncaught(`an internal error while ${coroutine.name} was ended`, second);
+    }
   }
 }
 
@@ -282,8 +307,15 @@ export function keepContext(coroutine: Coroutine<unknown>): void {
   (coroutine.extras ??= new Extras()).context = captureContext();
 }
 
-function enroll(root: Coroutine<unknown>): void {
-  if (root instanceof CoCoroutine) listWeakly(root);
-  else roots.add(root);
-  watchProcess();
+/** Puts a new coroutine below its parent, which from now on waits for it unless it is a daemon. */
+function place(coroutine: Coroutine<unknown>): void {
+  const { parent } = coroutine;
+  if (parent === null) {
+    watchProcess();
+    if (coroutine instanceof CoCoroutine) listWeakly(coroutine);
+    else roots.add(coroutine);
+  } else {
+    parent.adopt(coroutine);
+    if (!coroutine.isDaemon) parent.live++;
+  }
 }

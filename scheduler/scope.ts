@@ -5,10 +5,12 @@
 // the whole tree is marked before any disarm hook runs, since those are user code (C11).
 
 import type { AsyncContext } from './context.ts';
+import { runAs } from './core.ts';
 import type { Coroutine, SpawnOptions } from './coroutine.ts';
-import { CancelledError, ClosedError } from './errors.ts';
+import { CancelledError, ClosedError, isCancelledError } from './errors.ts';
 import type { Locals } from './local.ts';
 import { ARMED, type Body, type Co, type Operation } from './operation.ts';
+import { reportUncaught } from './warnings.ts';
 
 /** The body runs. */
 const OPEN = 0;
@@ -16,8 +18,15 @@ const OPEN = 0;
 const DRAINING = 1;
 export const ENDED = 2;
 
+/** One object for all that a call of `cancel` has reached. */
+interface Cancellation {
+  readonly reason: unknown;
+  /** All that waited were interrupted; false if the stack has overflowed meanwhile, so that it has to be done again. */
+  isEnforced: boolean;
+}
+
 /** The mark of a scope that has only daemons left: they are cancelled, and it is not. */
-const OVER = { reason: undefined };
+const OVER: Cancellation = { reason: undefined, isEnforced: true };
 
 /** @internal What few scopes have; made when the first of it is needed, so that the others do not bear the fields. */
 export class Extras {
@@ -72,11 +81,10 @@ export class Scope {
   /** @internal */ declare after: Scope | null;
   /** @internal Children that have not ended and are waited for: all but daemons. */
   declare live: number;
-  /** @internal One object for all that a call of `cancel` has reached. */
-  declare cancellation: { readonly reason: unknown } | null;
+  /** @internal */ declare cancellation: Cancellation | null;
   /** @internal */ declare phase: number;
-  /** @internal The errors of the body and of the children, in the order of their coming. */
-  declare errors: unknown[] | null;
+  /** @internal The errors of the body and of the children, in the order of their coming, each once. */
+  declare errors: Set<unknown> | null;
   /** @internal What the body returned; if it was cut off, the error that it ended with. */
   declare value: unknown;
   /** @internal */ declare cutOff: boolean;
@@ -96,7 +104,6 @@ export class Scope {
     // Last, beside what a coroutine adds: these are looked at on every resume.
     this.cancellation = null;
     this.extras = null;
-    if (parent !== null) parent.adopt(this);
   }
 
   /** @internal */
@@ -163,13 +170,22 @@ export class Scope {
    * @param reason becomes the `cause` of the errors
    */
   cancel(reason?: unknown): void {
-    if (this.phase === ENDED || this.isCancelled) return;
-    for (const hit of markTree(this, reason)) hit.enforce();
+    if (this.phase === ENDED || this.cancellation?.isEnforced === true) return;
+    const cancellation = { reason, isEnforced: false };
+    for (const hit of markTree(this, cancellation)) hit.enforce();
+    cancellation.isEnforced = true;
   }
 
   /** @internal It was cancelled, and the whole tree is marked: now user code may run. */
   enforce(): void {
-    this.extras?.controller?.abort(new CancelledError(this.reason));
+    const controller = this.extras?.controller;
+    if (controller !== null && controller !== undefined) {
+      try {
+        runAs(this.owner, (reason) => controller.abort(reason), new CancelledError(this.reason));
+      } catch (error) {
+        reportUncaught('a signal could not be aborted', error);
+      }
+    }
     if (this.owner.scope === this) this.owner.interrupt();
   }
 
@@ -180,7 +196,7 @@ export class Scope {
 
   /** @internal */
   adopt(child: Scope): void {
-    child.cancellation = this.cancellation === OVER ? { reason: undefined } : this.cancellation;
+    child.cancellation = this.cancellation === OVER ? { ...OVER } : this.cancellation;
     const first = this.firstChild;
     if (first === null) {
       this.firstChild = child;
@@ -208,7 +224,7 @@ export class Scope {
 
   /** @internal The body has ended with an error. */
   bodyThrew(error: unknown): void {
-    if (this.isCancelled && error instanceof CancelledError) {
+    if (this.isCancelled && isCancelledError(error)) {
       this.cutOff = true;
       this.value = error;
     } else {
@@ -239,18 +255,23 @@ export class Scope {
 
   /** @internal */
   error(): unknown {
-    const errors = this.errors ?? [];
-    if (errors.length === 1) return errors[0];
-    const aggregate = new AggregateError(errors, `${errors.length} coroutines of one scope failed`);
+    const errors = this.errors ?? new Set();
+    if (errors.size === 1) return this.firstError;
+    const aggregate = new AggregateError(errors, `${errors.size} coroutines of one scope failed`);
     // One for all who ask, so that whoever catches and throws it again adds nothing new.
-    if (this.phase === ENDED) this.errors = [aggregate];
+    if (this.phase === ENDED) this.errors = new Set([aggregate]);
     return aggregate;
+  }
+
+  /** @internal The error that came first; undefined if there is none. */
+  get firstError(): unknown {
+    return this.errors?.values().next().value;
   }
 
   /** @internal An error that came from inside: the whole scope is cancelled by it (C2). */
   addError(error: unknown): void {
-    if (this.errors === null) this.errors = [error];
-    else if (!this.errors.includes(error)) this.errors.push(error);
+    if (this.errors === null) this.errors = new Set([error]);
+    else this.errors.add(error);
     this.cancel(error);
   }
 
@@ -260,24 +281,34 @@ export class Scope {
     // Those that are left are daemons.
     if (this.firstChild !== null) {
       if (this.isCancelled) return false;
-      const hits = markTree(this, undefined);
-      this.cancellation = OVER;
-      for (const hit of hits) if (hit !== this) hit.enforce();
+      this.#cancelDaemons();
       return false;
     }
     this.phase = ENDED;
     return true;
   }
+
+  #cancelDaemons(): void {
+    const cancellation = { ...OVER, isEnforced: false };
+    const hits = markTree(this, cancellation);
+    this.cancellation = OVER;
+    try {
+      for (const hit of hits) if (hit !== this) hit.enforce();
+    } catch (error) {
+      this.cancellation = null;
+      throw error;
+    }
+    cancellation.isEnforced = true;
+  }
 }
 
 /** Marks a scope and what is below it down to shields; gives those scopes where something is to be done. */
-function markTree(root: Scope, reason: unknown): Scope[] {
+function markTree(root: Scope, cancellation: Cancellation): Scope[] {
   const hit: Scope[] = [];
-  const cancellation = { reason };
   let node = root;
   for (;;) {
     // The scope that is cancelled may itself be a shield: it protects from what is outside.
-    if (node.cancellation === null && (node === root || !node.isShield)) {
+    if (node.cancellation?.isEnforced !== true && (node === root || !node.isShield)) {
       node.cancellation = cancellation;
       const { owner } = node;
       const isWaiting = owner.scope === node && owner.op !== null && owner.op.state === ARMED;

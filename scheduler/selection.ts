@@ -3,6 +3,8 @@
 // spot, and nothing of them is left. A case that was only notified has taken nothing yet: the others stay
 // armed, so that nobody loses a place in a queue to a notice that comes to nothing.
 
+import { runAs } from './core.ts';
+import { Coroutine } from './coroutine.ts';
 import { BusyError, inWords } from './errors.ts';
 import { kind } from './kind.ts';
 import {
@@ -207,7 +209,13 @@ export class Selection implements Waiter {
   dismiss(except: Leaf<unknown> | null): void {
     for (const operation of this.plain) if (operation !== except) this.cancelCase(operation);
     if (this.starters === null) return;
-    for (const operation of this.starters) if (operation !== except) this.cancelCase(operation);
+    const { waiter } = this.leaf;
+    if (waiter instanceof Coroutine) runAs(waiter, (kept) => this.dismissStarters(kept), except);
+    else this.dismissStarters(except);
+  }
+
+  dismissStarters(except: Leaf<unknown> | null): void {
+    for (const operation of this.starters!) if (operation !== except) this.cancelCase(operation);
   }
 
   cancelCase(operation: Leaf<unknown>): void {

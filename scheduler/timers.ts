@@ -9,6 +9,7 @@
 
 import type { Clock } from './clock.ts';
 import type { Leaf } from './operation.ts';
+import { reportUncaught } from './warnings.ts';
 
 /** Dead entries that are not worth a cleaning. */
 const FEW = 64;
@@ -62,14 +63,12 @@ export class Timers {
   }
 
   arm(timer: Timer): void {
+    // First: if the stack overflows in it, nothing has been changed.
+    if (this.#lastFresh === null) this.#onFresh();
     timer.sequence = ++this.#sequence;
     timer.earlier = this.#lastFresh;
-    if (this.#lastFresh === null) {
-      this.#firstFresh = timer;
-      this.#onFresh();
-    } else {
-      this.#lastFresh.later = timer;
-    }
+    if (this.#lastFresh === null) this.#firstFresh = timer;
+    else this.#lastFresh.later = timer;
     this.#lastFresh = timer;
     this.#live++;
   }
@@ -117,7 +116,12 @@ export class Timers {
       this.#leaveSlot(timer);
       timer.sequence = 0;
       this.#live--;
-      timer.expire();
+      try {
+        timer.expire();
+      } catch (error) {
+        // Those that are due as well, and all later ones, must not be lost with it.
+        reportUncaught('an internal error when a timer expired', error);
+      }
     }
     this.#onFresh();
   };

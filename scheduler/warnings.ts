@@ -1,16 +1,15 @@
-// What a process is warned of: coroutines that harm the others without breaking a rule.
+// What a process is warned of: coroutines that harm the others without breaking a rule, and errors that no
+// coroutine can be given. Invariant: nothing here throws, whatever has become of `process` and `console`: those who
+// call it have work to finish.
 
 import type { Coroutine } from './coroutine.ts';
 
 export function warnOfHold(coroutine: Coroutine<unknown>, held: number): void {
-  process.emitWarning(
+  warn(
     `the coroutine ${coroutine.name} held the thread for ${held.toFixed()} ms; nothing else could run`,
-    {
-      code: 'SKEIN_HELD',
-      detail:
-        'Let others run with pause(), or do the work in a worker thread. ' +
-        'If it did no such work, the machine was too busy to run this process.',
-    },
+    'SKEIN_HELD',
+    'Let others run with pause(), or do the work in a worker thread. ' +
+      'If it did no such work, the machine was too busy to run this process.',
   );
 }
 
@@ -20,8 +19,44 @@ const warned = new WeakSet<Coroutine<unknown>>();
 export function warnOfSwallowing(coroutine: Coroutine<unknown>): void {
   if (warned.has(coroutine)) return;
   warned.add(coroutine);
-  process.emitWarning(
+  warn(
     `the coroutine ${coroutine.name} was cancelled, and has caught the error again and again`,
-    { code: 'SKEIN_SWALLOWED', detail: 'Catch what you can handle, and throw a CancelledError on.' },
+    'SKEIN_SWALLOWED',
+    'Catch what you can handle, and throw a CancelledError on.',
   );
+}
+
+function warn(message: string, code: string, detail: string): void {
+  try {
+    process.emitWarning(message, { code, detail });
+  } catch (error) {
+    reportUncaught('a warning could not be emitted', error);
+  }
+}
+
+/**
+ * @internal Reports an error that nobody is left to handle, and that must not end those who have nothing to do with
+ * it. Whoever listens to `uncaughtException` gets it; otherwise it is printed, and the process goes on.
+ */
+export function reportUncaught(what: string, error: unknown): void {
+  try {
+    if (process.listenerCount('uncaughtException') > 0 || process.hasUncaughtExceptionCaptureCallback()) {
+      setImmediate(() => {
+        throw error;
+      });
+    } else {
+      console.error(`skein: ${what}:`, error);
+    }
+  } catch {
+    // Printing it may throw as well: an error can have a `stack` that does.
+    print(`skein: ${what}: an error that cannot be printed\n`);
+  }
+}
+
+function print(line: string): void {
+  try {
+    process.stderr.write(line);
+  } catch {
+    // Nobody is left who could hear of it.
+  }
 }

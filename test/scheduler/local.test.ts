@@ -193,7 +193,7 @@ t.test('what is yielded bare, and a run inside, inherit as if they were spawned'
   });
 });
 
-t.test('onError runs outside of every coroutine; what starts an operation runs inside', async (t) => {
+t.test('onError and what starts an operation run with the values of their coroutine', async (t) => {
   const id = local('none');
   const seen: string[] = [];
   await virtually(function* () {
@@ -212,7 +212,7 @@ t.test('onError runs outside of every coroutine; what starts an operation runs i
     yield* sleep(1);
     seen.push(id.get());
   });
-  t.strictSame(seen, ['child', 'none', 'parent']);
+  t.strictSame(seen, ['child', 'child', 'parent']);
 });
 
 t.test('setting a local outside of a coroutine is a TypeError', async (t) => {
