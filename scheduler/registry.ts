@@ -54,5 +54,5 @@ export function everyRoot(): Coroutine<unknown>[] {
     const root = entry.deref();
     if (root !== undefined) listed.push(root);
   }
-  return listed.sort((one, other) => one.id - other.id);
+  return listed.toSorted((one, other) => one.id - other.id);
 }
