@@ -164,7 +164,8 @@ const DIAL = kind<Connection, Connector, End | null>({
 /**
  * Connects to an address. Of the addresses that a name stands for, the first that answers is taken: they are tried
  * in turn, IPv6 and IPv4 alternating, each 250 ms after the one before, or as soon as one has failed (Happy
- * Eyeballs, RFC 8305). Cancelling ends all attempts; the connection that has come already is given.
+ * Eyeballs, RFC 8305). A Unix listener whose queue is full is waited for. Cancelling ends all attempts; the connection
+ * that has come already is given.
  *
  * @throws TypeError if the address or an option is malformed; the system's error (`ECONNREFUSED`, `ENOTFOUND`, …)
  * with this coroutine's stack; if several addresses were tried, an AggregateError whose message names each with its

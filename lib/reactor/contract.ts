@@ -32,7 +32,8 @@
 // R13 `adopt` makes a socket of a stream of Node's, under the same rules; its counts begin with `sent` of the
 //     carrier. A stream that is destroyed before its end fails with `ERR_STREAM_PREMATURE_CLOSE`.
 // R14 `connect` goes to one address or one path. Which addresses a name stands for, and in which order they are tried,
-//     is decided above; a listener binds the first that its name stands for.
+//     is decided above; a listener binds the first that its name stands for. A TCP socket is never connected to itself:
+//     that is ECONNREFUSED. A Unix listener whose queue is full is waited for.
 // R15 `unacknowledged` says what was written and the peer has not taken: on TCP what its system has not acknowledged,
 //     the end included; on a Unix socket the memory of what was not read, which shrinks by whole pieces of 32 KiB; over
 //     TLS what is unsent and the ciphertext of what is sent. So it is for comparing: a peer for which it shrinks makes

@@ -20,7 +20,7 @@ export class EpollAttempt {
   constructor(reactor: EpollReactor, to: Endpoint, owner: ConnectOwner) {
     this.#reactor = reactor;
     this.#owner = owner;
-    this.#to = to;
+    this.#to = { host: to.host, port: to.port, path: to.path };
     reactor.addHold();
     const { native, sockets } = reactor;
     const slot = to.path === '' ? native.connect(to.host, to.port) : native.connect(to.path, -1);
@@ -56,11 +56,18 @@ export class EpollAttempt {
       return;
     }
     const { slot, generation } = this;
-    const { host, port, path } = to;
-    const local = path === '' ? null : to;
-    const remote = { host, port, path };
-    const place = { listener: null, slot, generation, local, remote, remotePort: port };
+    const [local, remote] = to.path === '' ? this.#ends() : [to, to];
+    const place = { listener: null, slot, generation, local, remote, remotePort: remote.port };
     this.#owner.onConnect(new EpollSocket(this.#reactor, place));
+  }
+
+  /** As the system names them: whoever dials `0.0.0.0` is connected to another address. */
+  #ends(): [local: Endpoint, remote: Endpoint] {
+    const { slot, generation } = this;
+    const local = this.#reactor.addressOf(slot, generation, 0);
+    const remote = this.#reactor.addressOf(slot, generation, 1);
+    // A peer that has reset it already is none any more.
+    return [local, remote.host === '' ? this.#to : remote];
   }
 
   #finish(): void {

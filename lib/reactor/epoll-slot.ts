@@ -134,7 +134,7 @@ export abstract class EpollSlot {
 
   /** Where it was bound is asked for lazily, and could not be once its descriptor is gone. */
   protected noteLocal(): void {
-    this.local ??= this.reactor.localAddress(this.slot, this.generation);
+    this.local ??= this.reactor.addressOf(this.slot, this.generation, 0);
   }
 
   /** Its descriptor is not its own any more. */

@@ -10,6 +10,7 @@ import { Buffer } from 'node:buffer';
 import { constants } from 'node:os';
 import type { Duplex } from 'node:stream';
 import { markAsUntransferable } from 'node:worker_threads';
+import { attempt } from './attempt.ts';
 import {
   type Carrier,
   type ConnectOwner,
@@ -111,9 +112,13 @@ export class EpollReactor implements Reactor {
   }
 
   connect(endpoint: Endpoint, owner: ConnectOwner): () => void {
-    const attempt = new EpollAttempt(this, endpoint, owner);
-    return () => attempt.end();
+    return attempt(this.#connect, endpoint, owner);
   }
+
+  readonly #connect = (to: Endpoint, owner: ConnectOwner): (() => void) => {
+    const connecting = new EpollAttempt(this, to, owner);
+    return () => connecting.end();
+  };
 
   adopt(stream: Duplex, carrier: Carrier): Socket {
     this.#streams.host = this.host;
@@ -177,12 +182,13 @@ export class EpollReactor implements Reactor {
     const address = this.#address;
     const port = address.readUInt16BE(1);
     const remote = address[0] === 4 ? address.readUInt32BE(4) : this.leftAddress(listener.address.path);
-    const here = local ?? this.localAddress(slot, generation);
+    const here = local ?? this.addressOf(slot, generation, 0);
     return new EpollSocket(this, { listener, slot, generation, local: here, remote, remotePort: port });
   }
 
-  localAddress(slot: number, generation: number): Endpoint {
-    if (this.native.address(slot, generation, 0) < 0) return { host: '', port: 0, path: '' };
+  /** This side's address, or the peer's; without a host if there is none. */
+  addressOf(slot: number, generation: number, isPeer: 0 | 1): Endpoint {
+    if (this.native.address(slot, generation, isPeer) < 0) return { host: '', port: 0, path: '' };
     return this.leftAddress('');
   }
 

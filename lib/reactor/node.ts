@@ -3,6 +3,7 @@
 // bounded queue, and what goes beyond the descriptors that are left is refused, counted and reported.
 
 import net from 'node:net';
+import { attempt } from './attempt.ts';
 import {
   BACKLOG,
   type ConnectOwner,
@@ -36,6 +37,10 @@ export class NodeReactor extends StreamHost implements Reactor {
   }
 
   connect(to: Endpoint, owner: ConnectOwner): () => void {
+    return attempt(this.#connect, to, owner);
+  }
+
+  readonly #connect = (to: Endpoint, owner: ConnectOwner): (() => void) => {
     const target = to.path === '' ? { host: to.host, port: to.port } : { path: to.path };
     const socket = net.connect({ ...target, ...(to.path === '' ? DEFAULTS : {}), allowHalfOpen: true });
     let isOver = false;
@@ -60,7 +65,7 @@ export class NodeReactor extends StreamHost implements Reactor {
     return () => {
       if (end()) socket.destroy();
     };
-  }
+  };
 
   /** A socket over one of Node's. */
   plain(socket: net.Socket, path: string): StreamSocket {

@@ -35,9 +35,10 @@ export class Namespace {
     this.#must('-n', this.name, ...args);
   }
 
-  /** Runs `node ...args` in here. */
-  run(args: readonly string[], env: NodeJS.ProcessEnv = {}): Program {
-    return runProgram(args, env, `exec ip netns exec ${this.name} "$@"`);
+  /** Runs `node ...args` in here; `ports` are those that the system chooses from for a socket without one. */
+  run(args: readonly string[], env: NodeJS.ProcessEnv = {}, ports = ''): Program {
+    const setPorts = ports === '' ? '' : `echo ${ports} > /proc/sys/net/ipv4/ip_local_port_range;`;
+    return runProgram(args, env, `exec ip netns exec ${this.name} bash -c '${setPorts} exec "$@"' bash "$@"`);
   }
 
   delete(): void {
