@@ -18,6 +18,10 @@ export class ScriptedSocket implements Socket {
   readonly writeError: Error | undefined = undefined;
   readonly isDirect = false;
   readonly output: Buffer[] = [];
+  /** What the system says that the peer has not taken. */
+  untaken: number | undefined;
+  /** How it ended on this side. */
+  ending: 'reset' | 'released' | undefined;
   /** Somebody has asked for input and was not told yet. */
   isWanted = false;
   readonly #chunks: Buffer[] = [];
@@ -86,13 +90,17 @@ export class ScriptedSocket implements Socket {
   reset(): void {
     this.owner = null;
     this.isWanted = false;
+    this.ending ??= 'reset';
   }
 
   release(): void {
+    this.ending ??= 'released';
     this.reset();
   }
 
-  unacknowledged(): undefined {}
+  unacknowledged(): number | undefined {
+    return this.untaken;
+  }
 
   detach(): never {
     throw new Error('a scripted socket cannot be detached');
