@@ -36,11 +36,14 @@ export function drained(stream: Writable): Operation<void> {
   return new Leaf<void, Writable, (() => void) | null>(DRAINED, stream, null);
 }
 
-const EVENTS = ['drain', 'close', 'error'];
+// A stream that somebody has ended does not drain any more: it finishes.
+const EVENTS = ['drain', 'finish', 'close', 'error'];
 
 const DRAINED = kind<void, Writable, (() => void) | null>({
   poll({ target }) {
-    if (target.destroyed) throw target.errored ?? atLeaf(prematureClose());
+    // One that is not destroyed by its error does nothing more either.
+    if (target.errored) throw target.errored;
+    if (target.destroyed) throw atLeaf(prematureClose());
     return !target.writableNeedDrain;
   },
   arm(operation) {

@@ -17,7 +17,7 @@ import { reactor } from './the-reactor.ts';
  * those of a `net.Socket`; others are unnamed.
  *
  * @throws TypeError for what is no Duplex, is in object mode, or has an encoding set; StateError if one of its sides
- * has ended, or it was destroyed
+ * has ended, or it has failed or was destroyed
  *
  * @example
  * ```ts
@@ -58,7 +58,10 @@ function checkDuplex(duplex: unknown): asserts duplex is Duplex {
       `fromDuplex expects a stream of bytes, got one that gives ${stream.readableEncoding}`,
     );
   }
-  if (stream.destroyed) throw new StateError('fromDuplex expects an open stream, got one that was destroyed');
+  if (stream.destroyed || stream.errored) {
+    const fate = stream.destroyed ? 'was destroyed' : 'has failed';
+    throw new StateError(`fromDuplex expects an open stream, got one that ${fate}`);
+  }
   if (stream.readableEnded || stream.writableEnded) {
     const side = stream.readableEnded ? 'readable' : 'writable';
     throw new StateError(`fromDuplex expects an open stream, got one whose ${side} side has ended`);

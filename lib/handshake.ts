@@ -5,6 +5,7 @@ import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
 import { TimeoutError } from '../scheduler/errors.ts';
+import { whenClosed } from '../scheduler/stream-state.ts';
 import { Timer, type Timers } from '../scheduler/timers.ts';
 import type { Socket } from './reactor/contract.ts';
 import { setTlsInfo, TlsInfo } from './tls-info.ts';
@@ -100,9 +101,11 @@ export function secure(socket: Socket, role: Role, onSecured: OnSecured, unread?
     },
   };
   raw.on('error', outcome.onFailure);
-  if (raw.destroyed || raw.readableEnded) {
+  // Node does not say in each role that the stream beneath was destroyed. If it does, with a reason, that comes first.
+  whenClosed(raw, () => setImmediate(() => outcome.onFailure(ended())));
+  if (raw.readableEnded) {
     queueMicrotask(() => outcome.onFailure(ended()));
-  } else {
+  } else if (!raw.destroyed) {
     // A peer that ends its side in the middle of a handshake will not complete it: Node then ends ours.
     allowHalfOpen(false, raw);
     plain?.unref();

@@ -72,7 +72,7 @@ function collect(
   const onEnd = (): void => finish(null);
   const onClose = (): void => finish(prematureClose());
   if (source.readableEnded) onEnd();
-  else if (source.destroyed) onClose();
+  else if (source.destroyed || source.errored) finish(source.errored ?? prematureClose());
   else source.on('data', onData).on('end', onEnd).on('error', finish).on('close', onClose);
   return stop;
 }

@@ -44,7 +44,8 @@ export interface HttpOptions extends Omit<ServeOptions, 'onError'> {
   readonly maxHeaderSize?: number | undefined;
   /**
    * Takes connections over whose request asks for it (`Upgrade`); such requests are otherwise like any other. The
-   * stream is closed when it returns, and destroyed when it fails. `stopping` opens when the server ends.
+   * stream is open when it begins, and may close at any later time: `once(stream, 'close')` says when, also afterwards.
+   * It is closed when the handler returns, and destroyed when it fails. `stopping` opens when the server ends.
    */
   readonly upgrade?: UpgradeHandler | undefined;
 }
@@ -130,7 +131,9 @@ export function* serveHttp(
   if (upgrade !== undefined) {
     server.on('upgrade', (request, stream, head) => {
       const client = clientOf(stream);
-      const handle = (): ReturnType<UpgradeHandler> => upgrade(request, stream, head, client.stopping);
+      // Once its client has gone, no event of the stream comes any more.
+      const handle = (): ReturnType<UpgradeHandler> =>
+        stream.destroyed ? nothing() : upgrade(request, stream, head, client.stopping);
       client.upgrade().supervise(handle, { request, stream }, superviseUpgrade(onError));
     });
   }
@@ -174,6 +177,8 @@ function supervise(onError: OnError): Supervisor<Exchange> {
     onError: (error, { req }) => onError(error, req),
   };
 }
+
+function* nothing(): Co<void> {}
 
 interface TakeOver {
   readonly request: IncomingMessage;

@@ -14,6 +14,7 @@ import { timeout } from '../scheduler/deadline.ts';
 import { inWords, isCancelledError } from '../scheduler/errors.ts';
 import { scope } from '../scheduler/inner-scope.ts';
 import type { Co, Operation } from '../scheduler/operation.ts';
+import { whenClosed } from '../scheduler/stream-state.ts';
 import { suspend } from '../scheduler/suspend.ts';
 import { type HttpHandler, type HttpOptions, serveHttp, type UpgradeHandler } from './http.ts';
 import type { Where } from './serve.ts';
@@ -137,7 +138,7 @@ export function webSockets(handler: WebSocketHandler, options: WebSocketOptions 
   };
 }
 
-/** Null if the request is none of RFC 6455: `ws` has said so to the client. */
+/** Null if the request is none of RFC 6455, which `ws` has told the client, or if the client has gone. */
 function accept(
   server: WebSocketServer,
   request: IncomingMessage,
@@ -145,12 +146,13 @@ function accept(
   head: Buffer,
 ): Operation<WebSocketConnection | null> {
   return suspend<WebSocketConnection | null>((resume) => {
-    const onClose = (): void => resume(null, null);
-    stream.once('close', onClose);
+    // The client may be gone already, and `ws` then says nothing.
+    const forget = whenClosed(stream, () => resume(null, null));
     server.handleUpgrade(request, stream, head, (ws) => {
-      stream.off('close', onClose);
+      forget();
       resume(null, new WebSocketConnection(ws));
     });
+    return forget;
   });
 }
 

@@ -1,9 +1,11 @@
-// From events to operations. Invariant: a listener stands only while the operation waits; it is gone as
-// soon as the event has come, or the wait was cancelled or lost in a `select`.
+// From events to operations. Invariants: a listener stands only while the operation waits; it is gone as
+// soon as the event has come, or the wait was cancelled or lost in a `select`. Nobody waits for the end of a stream that
+// has ended.
 
 import { inWords } from './errors.ts';
 import { kind, type Kind, neverReady } from './kind.ts';
 import { ARMED, Leaf, type Operation } from './operation.ts';
+import { isStream, LAST_EVENTS, outcomeOf, type StreamLike } from './stream-state.ts';
 
 /** What Node calls an EventEmitter: sockets, streams, processes. */
 export interface Emitter {
@@ -15,10 +17,12 @@ export interface Emitter {
 
 /**
  * Waits for the next event of an emitter, and gives the arguments of its listeners; or of an EventTarget,
- * and gives the Event. It listens only while it waits: what was emitted before is not seen.
+ * and gives the Event. It listens only while it waits: what was emitted before is not seen. A stream shows what has become
+ * of it, so the wait for its `end`, `finish`, `close` or `error` is over at once if that has come.
  *
  * @throws what an emitter emits as its event `error` meanwhile, unless that is the event waited for;
- * TypeError if the first argument emits nothing
+ * `ERR_STREAM_PREMATURE_CLOSE` if a stream is over, and its `end`, `finish`, `data`, `readable` or `drain` cannot come any
+ * more; TypeError if the first argument emits nothing
  *
  * @example
  * ```ts
@@ -55,6 +59,8 @@ interface EmitterListeners {
   onEvent: (...args: unknown[]) => void;
   /** Null when the error is what is waited for. */
   onError: ((error: unknown) => void) | null;
+  /** Looks at what has become of a stream; null for other emitters. */
+  look: (() => void) | null;
 }
 
 interface TargetListener {
@@ -63,13 +69,18 @@ interface TargetListener {
 }
 
 const EMISSION = listening<unknown[], Emitter, EmitterListeners>(
-  (emitter, { event, onEvent, onError }) => {
+  (emitter, { event, onEvent, onError, look }) => {
     emitter.on(event, onEvent);
     if (onError !== null) emitter.on('error', onError);
+    if (look === null) return;
+    for (const last of LAST_EVENTS) emitter.on(last, look);
+    // Later, for the last events may be on their way: a stream is closed a moment before it emits so.
+    if (outcomeOf(emitter as Emitter & StreamLike, event) !== null) process.nextTick(look);
   },
-  (emitter, { event, onEvent, onError }) => {
+  (emitter, { event, onEvent, onError, look }) => {
     emitter.off(event, onEvent);
     if (onError !== null) emitter.off('error', onError);
+    if (look !== null) for (const last of LAST_EVENTS) emitter.off(last, look);
   },
 );
 
@@ -93,7 +104,16 @@ function emission(emitter: Emitter, event: string | symbol): Operation<unknown[]
             operation.fail(error);
             EMISSION.disarm(operation);
           },
+    look: isStream(emitter) ? look : null,
   });
+  function look(): void {
+    if (operation.state !== ARMED) return;
+    const outcome = outcomeOf(emitter as Emitter & StreamLike, event);
+    if (outcome === null) return;
+    if ('args' in outcome) operation.fire(outcome.args);
+    else operation.fail(outcome.error);
+    EMISSION.disarm(operation);
+  }
   return operation;
 }
 
