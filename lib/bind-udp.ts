@@ -136,7 +136,7 @@ function bind(
     made.bind({ address: host, port });
   };
   // In nobody's context: what comes to the socket is not the concern of the one who has bound it.
-  resolve(to, (error, found) => outside().runInAsyncScope(onResolved, null, error, found), lookup);
+  resolve(to, (error, found) => outside(onResolved, error, found), lookup);
   return end;
 }
 

@@ -53,7 +53,7 @@ export class HappyEyeballs {
     // What is opened and told from here on belongs to nobody's context: a connection may outlive the one it was
     // dialled in, and a resolver may answer in that of another who asked for the same name.
     const onResolved = this.#onResolved.bind(this);
-    resolve(to, (error, found) => outside().runInAsyncScope(onResolved, null, error, found), lookup);
+    resolve(to, (error, found) => outside(onResolved, error, found), lookup);
   }
 
   /** Ends it; after this nobody is told. An answer of the resolver that comes later is passed over. */

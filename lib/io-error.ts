@@ -3,6 +3,7 @@
 
 import { TimeoutError } from '../scheduler/errors.ts';
 import { atLeaf } from '../scheduler/at-leaf.ts';
+import { outside } from '../scheduler/context.ts';
 import type { Address } from './address.ts';
 
 /** An error that names who was spoken to, made where the coroutine waits, from what the system said. */
@@ -29,10 +30,10 @@ export function detailed<E extends Error>(error: E, cause: Error | null, address
   );
 }
 
-/** Calls a user's callback; what it throws is uncaught, and disturbs nobody else. */
+/** Calls a user's callback, outside of all contexts; what it throws is uncaught, and disturbs nobody else. */
 export function guarded<A extends unknown[]>(callback: (...args: A) => void, ...args: A): void {
   try {
-    callback(...args);
+    outside(callback, ...args);
   } catch (error) {
     process.nextTick(() => {
       throw error;

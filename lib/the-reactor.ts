@@ -1,11 +1,9 @@
-// The reactor of this thread. It is made in the context of nobody: what it calls back would else run in the
-// AsyncLocalStorage of whoever happened to import skein first.
+// The reactor of this thread.
 
-import { outside } from '../scheduler/context.ts';
 import { currentScheduler } from '../scheduler/run.ts';
 import { chooseReactor } from './reactor/index.ts';
 
-export const reactor = outside().runInAsyncScope(chooseReactor);
+export const reactor = chooseReactor();
 reactor.host = currentScheduler();
 // What was written just before `process.exit`, or an error that nobody caught, goes out all the same.
 process.once('exit', () => reactor.flush());

@@ -112,7 +112,7 @@ struct slot {
 
 typedef struct {
   napi_env env;
-  napi_async_context context;
+  napi_async_context context;  // of nobody: null until the first delivery
   napi_ref deliver;  // the function that is called with a count of records
   napi_ref pooled;   // keeps the pool alive
   napi_ref arrays;   // keeps the memory below alive
@@ -194,6 +194,15 @@ static void record(reactor *r, uint32_t slot, int32_t result, int32_t offset) {
   r->recorded++;
 }
 
+// The context (of AsyncLocalStorage) of what is delivered. It is made when libuv calls us, and not when the reactor
+// is opened: that may happen in the context of a request, which all connections would be left in.
+static bool has_context(reactor *r) {
+  napi_value resource, name;
+  return r->context != NULL || (napi_create_object(r->env, &resource) == napi_ok &&
+                                napi_create_string_utf8(r->env, "skein", NAPI_AUTO_LENGTH, &name) == napi_ok &&
+                                napi_async_init(r->env, resource, name, &r->context) == napi_ok);
+}
+
 // Calls into JavaScript with what was recorded; promises are continued before it returns.
 static void deliver(reactor *r) {
   uint32_t count = r->recorded;
@@ -205,7 +214,7 @@ static void deliver(reactor *r) {
   if (napi_open_handle_scope(env, &scope) != napi_ok) return;
   napi_value function, receiver, argument;
   r->header[IS_DELIVERING] = 1;
-  if (napi_get_reference_value(env, r->deliver, &function) == napi_ok &&
+  if (has_context(r) && napi_get_reference_value(env, r->deliver, &function) == napi_ok &&
       napi_get_global(env, &receiver) == napi_ok && napi_create_uint32(env, count, &argument) == napi_ok &&
       napi_make_callback(env, r->context, receiver, function, 1, &argument, NULL) == napi_pending_exception) {
     napi_value error;
@@ -983,7 +992,7 @@ static bool define_all(napi_env env, napi_value object, reactor *r) {
 // open(arrays, deliver): a reactor, whose methods are those above.
 static napi_value open_reactor(napi_env env, napi_callback_info info) {
   size_t count = 2;
-  napi_value argument[2], result = NULL, name, resource;
+  napi_value argument[2], result = NULL;
   napi_valuetype type;
   uv_loop_t *loop;
   if (napi_get_cb_info(env, info, &count, argument, NULL, NULL) != napi_ok) return NULL;
@@ -1003,10 +1012,7 @@ static napi_value open_reactor(napi_env env, napi_callback_info info) {
   }
   if (napi_create_object(env, &result) != napi_ok || !define_all(env, result, r) ||
       napi_create_reference(env, argument[1], 1, &r->deliver) != napi_ok ||
-      napi_create_reference(env, argument[0], 1, &r->arrays) != napi_ok ||
-      napi_create_string_utf8(env, "skein", NAPI_AUTO_LENGTH, &name) != napi_ok ||
-      napi_create_object(env, &resource) != napi_ok ||
-      napi_async_init(env, resource, name, &r->context) != napi_ok) {
+      napi_create_reference(env, argument[0], 1, &r->arrays) != napi_ok) {
     napi_throw_error(env, "ERR_REACTOR", "Node cannot take a reactor");
     goto failed_with_epoll;
   }

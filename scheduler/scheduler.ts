@@ -4,7 +4,7 @@
 // on whatever is ready (S4).
 
 import { type Clock, RealClock } from './clock.ts';
-import { captureContext, outside } from './context.ts';
+import { captureContext, outside, outsideInContinuation, settled } from './context.ts';
 import { core } from './core.ts';
 import { Coroutine, type SpawnOptions } from './coroutine.ts';
 import { CancelledError, inWords } from './errors.ts';
@@ -39,9 +39,6 @@ const READINGS_PER_TURN = 4096;
 
 /** Coroutines that are started inside each other before the stack is spared. */
 const DEEP = 64;
-
-/** A promise's continuation is the cheapest microtask there is. */
-const settled = Promise.resolve();
 
 /**
  * A world of its own: coroutines, timers and a clock. `run` and `spawn` use the default one; a test
@@ -85,16 +82,17 @@ export class Scheduler {
   /** When this half of the turn began, or one before it: most turns are too short to be timed at all. */
   #turnStart = 0;
   #readings = 0;
+  readonly #drainOutside = (): void => this.#drain();
   readonly #drainFromMicrotask = (): void => {
     this.#isScheduled = false;
-    if (!this.#isSpent) outside().runInAsyncScope(this.#drain, this);
+    if (!this.#isSpent) outsideInContinuation(this.#drainOutside);
   };
   readonly #beginTurn = (): void => {
     this.#turnEnd = null;
     this.#turnStart = this.clock.now();
     this.#readings = 0;
     this.#isSpent = false;
-    outside().runInAsyncScope(this.#drain, this);
+    outside(this.#drainOutside);
   };
 
   constructor(options: SchedulerOptions = {}) {
@@ -204,12 +202,13 @@ export class Scheduler {
     if (!this.#isBatch) return;
     this.#isBatch = false;
     if (this.#first === null) this.timers.settle();
-    else if (!this.#isSpent) outside().runInAsyncScope(this.#drain, this);
+    else if (!this.#isSpent) outside(this.#drainOutside);
   }
 
   #schedule(): void {
     if (this.#isScheduled || this.#isRunning || this.#isSpent || this.#isBatch) return;
     this.#isScheduled = true;
+    // A promise's continuation is the cheapest microtask there is.
     void settled.then(this.#drainFromMicrotask);
   }
 

@@ -84,6 +84,9 @@ export interface Addon {
 
 /** @throws Error if there is none for this platform */
 export function loadAddon(): Addon {
+  const { bun, deno } = process.versions;
+  // They have Node-API, but not the loop of libuv that the addon stands in.
+  if (bun !== undefined || deno !== undefined) throw new Error('the addon needs Node, not Bun or Deno');
   const require = createRequire(import.meta.url);
   const load = require('node-gyp-build') as (folder: string) => Partial<Addon>;
   const addon = load(join(dirname(require.resolve('skein/package.json')), 'native'));

@@ -297,3 +297,58 @@ t.test('a store of whoever imports skein first is not that of all coroutines', a
   t.equal(await exited, 0);
   t.strictSame(output().trim().split('\n'), ['undefined', 'undefined', 'second request']);
 });
+
+t.test(
+  'a store that is current where skein is loaded, in whichever way, is seen by no coroutine',
+  async (t) => {
+    const body = `
+    const seen = [];
+    await run(function* () {
+      seen.push(store.getStore());
+      yield* wait(Promise.resolve());
+      seen.push(store.getStore());
+      yield* sleep(1);
+      seen.push(store.getStore());
+    });
+    console.log(seen.map(String).join());
+  `;
+    const ways = [
+      `store.enterWith('entered'); const { run, sleep, wait } = await import('skein/scheduler');`,
+      `const { run, sleep, wait } = await store.run('run', async () => { await null; return import('skein/scheduler'); });`,
+      `const { run, sleep, wait } = await new Promise((resolve) => store.run('timer', () => setTimeout(() => resolve(import('skein/scheduler')), 1)));`,
+    ];
+    for (const way of ways) {
+      const program = `import { AsyncLocalStorage } from 'node:async_hooks';
+      const store = new AsyncLocalStorage();\n${way}\n${body}`;
+      const { exited, output } = runProgram(['--input-type=module', '-e', program]);
+      t.equal(await exited, 0);
+      t.equal(output().trim(), 'undefined,undefined,undefined', way);
+    }
+  },
+);
+
+t.test('the first store of a process, entered in a coroutine, is gone with the turn', async (t) => {
+  const program = `
+    import { AsyncLocalStorage } from 'node:async_hooks';
+    import { pause, run, sleep, spawn, wait } from 'skein/scheduler';
+    const store = new AsyncLocalStorage();
+    const seen = [];
+    await run(function* () {
+      yield* sleep(1);
+      store.enterWith('leak');
+      yield* wait(Promise.resolve());
+      seen.push(store.getStore());
+      store.enterWith('leak');
+      yield* sleep(1);
+      seen.push(store.getStore());
+      store.enterWith('leak');
+      yield* wait(new Promise((resolve) => setImmediate(resolve)));
+      seen.push(store.getStore());
+    });
+    await run(function* () { seen.push(store.getStore()); });
+    console.log(seen.map(String).join());
+  `;
+  const { exited, output } = runProgram(['--input-type=module', '-e', program]);
+  t.equal(await exited, 0);
+  t.equal(output().trim(), 'undefined,undefined,undefined,undefined');
+});
