@@ -8,6 +8,8 @@
 import { Buffer } from 'node:buffer';
 import { type FileHandle, open } from 'node:fs/promises';
 import { Channel, type Co, every, Latch, Mutex, type Operation, select, wait } from 'skein';
+import { isSystemError } from './errors.ts';
+import type { FileLock } from './lock.ts';
 import { bulks } from './reply.ts';
 import { type Fsync, settings } from './settings.ts';
 
@@ -17,6 +19,10 @@ const MUCH = 33_554_432;
 class AppendOnlyLog {
   /** Held by whoever works with the file itself: the writer, and a rewrite that puts another in its place. */
   readonly file = new Mutex({ name: 'the append-only file' });
+  /** Keeps other servers away from the file. */
+  lock: FileLock | null = null;
+  /** Has a rewrite given up that is under way: it gives the room back that it has taken on the disk. */
+  makeRoom: (() => Co<void>) | null = null;
   /** How often something was appended. */
   appends = 0;
   /** Bytes of the file, with those that are still to be written. */
@@ -39,6 +45,10 @@ class AppendOnlyLog {
 
   get isOn(): boolean {
     return this.#handle !== null;
+  }
+
+  get isEnding(): boolean {
+    return this.#work.isClosed;
   }
 
   /** Clients that have changed something wait for `committed` before they are answered. */
@@ -88,7 +98,10 @@ class AppendOnlyLog {
     this.size = (yield* wait(this.#handle.stat())).size;
   }
 
-  /** Goes on in another file, which holds the same; to be called with the `file` held, and nothing being written. */
+  /**
+   * Goes on in another file, which holds the same and was opened to append; to be called with the `file` held, and
+   * nothing being written. Gives the one before.
+   */
   replace(handle: FileHandle, size: number): FileHandle {
     const old = this.#handle!;
     this.#handle = handle;
@@ -132,7 +145,14 @@ class AppendOnlyLog {
     this.#gathered = '';
     this.#batch = new Latch(1, { name: 'a batch of the append-only file' });
     for (let from = 0; from < bytes.length;) {
-      from += (yield* wait(handle.write(bytes, from))).bytesWritten;
+      // The one that was under way when the disk was found full; it may have ended since.
+      const { makeRoom } = this;
+      try {
+        from += (yield* wait(handle.write(bytes, from))).bytesWritten;
+      } catch (error) {
+        if (makeRoom === null || !isSystemError(error)) throw error;
+        yield* makeRoom();
+      }
     }
     this.#isUnconfirmed = true;
     if (settings.fsync === 'always') yield* this.#confirm();

@@ -31,6 +31,7 @@ const sections: Readonly<Record<string, Section>> = {
     aof_enabled: log.isOn ? 1 : 0,
     aof_rewrite_in_progress: rewrite.isRunning ? 1 : 0,
     aof_rewrites: rewrite.count,
+    aof_last_bgrewrite_status: rewrite.hasFailed ? 'err' : 'ok',
     aof_current_size: log.size,
     aof_base_size: rewrite.baseSize,
   }),

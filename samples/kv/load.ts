@@ -8,6 +8,7 @@ import { open, rm, truncate } from 'node:fs/promises';
 import { type Co, ProtocolError, wait } from 'skein';
 import { Client } from './clients.ts';
 import { execute } from './dispatch.ts';
+import { FileError, isSystemError } from './errors.ts';
 import { clock } from './keyspace.ts';
 import { rewritePath } from './rewrite.ts';
 
@@ -43,16 +44,26 @@ function* perform(path: string): Co<{ good: number; size: number; commands: numb
       parser.add(chunk.subarray(0, bytesRead));
       while (parser.next()) {
         const reply = execute(loader, parser.args);
-        if (reply.startsWith('-')) throw new Error(`${parser.args[0]} was refused: ${reply.slice(1).trim()}`);
+        if (reply.startsWith('-')) {
+          throw unfit(
+            path,
+            good,
+            `cannot be performed: ${parser.args[0]} was refused: ${reply.slice(1).trim()}`,
+          );
+        }
         commands++;
         if (loader.transaction === null) good = size - parser.unfinished;
       }
     }
   } catch (error) {
-    const what = error instanceof ProtocolError ? 'is no command' : 'cannot be performed';
-    const why = error instanceof Error ? `: ${error.message}` : '';
-    throw new Error(`${path}: what stands behind byte ${good} ${what}${why}`, { cause: error });
+    if (error instanceof ProtocolError) throw unfit(path, good, `is no command: ${error.message}`);
+    if (isSystemError(error)) throw unfit(path, good, `cannot be read: ${error.message}`);
+    throw error;
   } finally {
     yield* wait(file.close());
   }
+}
+
+function unfit(path: string, good: number, why: string): FileError {
+  return new FileError(`${path}: what stands behind byte ${good} ${why}`);
 }

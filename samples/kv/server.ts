@@ -24,9 +24,10 @@ import { setAlgebra } from './commands/set-algebra.ts';
 import { sets } from './commands/sets.ts';
 import { strings } from './commands/strings.ts';
 import { transactions } from './commands/transactions.ts';
+import { isNoFault } from './errors.ts';
 import { expireInBackground } from './expiry.ts';
 import { load } from './load.ts';
-import { lock } from './lock.ts';
+import { FileLock } from './lock.ts';
 import { rewrite } from './rewrite.ts';
 import { serveClient } from './session.ts';
 import { appendOnlyPath, settings } from './settings.ts';
@@ -47,13 +48,11 @@ for (const commands of [
 }
 for (const commands of [transactions, pubsub, server]) enter(commands);
 
-let unlock = (): void => {};
-
 const all: ScopeBody<void> = function* (background) {
-  // Before the file is touched: of two servers that were given the same port, the second ends here.
+  // Clients that come while the file is loaded wait in the kernel.
   const acceptor = yield* listen({ host: settings.host, port: settings.port }, { onError });
   if (settings.appendOnly) {
-    unlock = lock(appendOnlyPath());
+    log.lock = new FileLock(appendOnlyPath());
     yield* load(appendOnlyPath());
     yield* log.open(appendOnlyPath());
   }
@@ -81,10 +80,8 @@ function isGone(error: unknown): boolean {
 try {
   await run(() => scope(all));
 } catch (error) {
-  // What the system says, or the file, is no fault of the program: nobody needs its stack.
-  const isSaid = error instanceof Error && error.name === 'Error';
-  console.error('kv:', isSaid ? error.message : error);
+  console.error('kv:', isNoFault(error) ? error.message : error);
   process.exitCode = 1;
 } finally {
-  unlock();
+  log.lock?.release();
 }

@@ -24,7 +24,8 @@ export interface KvServer extends Program {
 /** Runs the sample until it says where it listens, or has ended. */
 export async function startKv(env: NodeJS.ProcessEnv = {}, limits = 'true'): Promise<KvServer> {
   const program = runProgram([sample], { HOST: '127.0.0.1', PORT: '0', ...env }, limits);
-  const address = /listening on 127\.0\.0\.1:(\d+)/;
+  // That of a server that has started; the error of one that has not names its address as well.
+  const address = /^kv listening on 127\.0\.0\.1:(\d+)$/m;
   const isOver = (): boolean => program.child.exitCode !== null || program.child.signalCode !== null;
   await until(() => address.test(program.output()) || isOver(), 'kv to listen', 30_000);
   return { ...program, port: Number(address.exec(program.output())?.[1] ?? 0) };
