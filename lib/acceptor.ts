@@ -87,7 +87,7 @@ export class Acceptor {
     checkCount(options.backlog, 'backlog');
     checkCount(options.maxConnections, 'maxConnections');
     const { tls, onError, onListening } = options;
-    for (const name of ['ipv6Only', 'reusePort'] as const) {
+    for (const name of ['ipv6Only', 'reusePort', 'unlinkOnClose'] as const) {
       const { [name]: flag = false } = options;
       if (typeof flag !== 'boolean')
         throw new TypeError(`${name} should be true or false, got ${inWords(flag)}`);

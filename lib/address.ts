@@ -3,6 +3,7 @@
 
 import { isIPv6 } from 'node:net';
 import { inWords } from '../scheduler/errors.ts';
+import { LONGEST_PATH } from './reactor/socket-file.ts';
 
 /**
  * A port, `'host:port'`, `'[::1]:port'`, `'unix:/path'`, `{ host, port }` or `{ path }`. A port alone
@@ -14,9 +15,6 @@ export type AddressLike =
 
 /** Where a port alone binds and dials. */
 const LOOPBACK = '127.0.0.1';
-
-/** Room in `sun_path` of sockaddr_un, without the closing zero: 108 bytes on Linux, 104 elsewhere. */
-const LONGEST_PATH = process.platform === 'linux' ? 107 : 103;
 
 const EXPECTED = "a port, 'host:port', '[::1]:port', 'unix:/path', { host, port } or { path }";
 

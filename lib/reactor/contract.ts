@@ -66,6 +66,11 @@ export interface ListenOptions {
   /** Several sockets may listen on the port, and share its connections (SO_REUSEPORT): one a thread, say. */
   readonly reusePort?: boolean | undefined;
   /**
+   * Closing removes the file of a Unix listener, if it is still its own. Default true; with false it stays, for whoever
+   * goes on with the socket: another process that has its descriptor.
+   */
+  readonly unlinkOnClose?: boolean | undefined;
+  /**
    * Connections open at once. Further ones wait until one is closed; on the portable reactor they are refused.
    * By default what descriptors allow.
    */

@@ -2,7 +2,6 @@
 // here, and no sooner (N10). Those who come meanwhile wait in the kernel's queue; so do those who come while
 // there are no descriptors, which is reported and tried again, more and more rarely.
 
-import { unlinkSync } from 'node:fs';
 import {
   BACKLOG,
   type Endpoint,
@@ -14,6 +13,7 @@ import {
 import type { EpollReactor } from './epoll.ts';
 import { IPV6_ONLY, READABLE, REUSE_PORT, SAYS_READABLE, WANTED } from './native.ts';
 import { resolve } from './resolve.ts';
+import { SocketFile } from './socket-file.ts';
 import { systemError } from './system-error.ts';
 
 /** Milliseconds until a failed accept is tried again: the first time, and at most. */
@@ -34,6 +34,8 @@ export class EpollListener implements Listener {
   #open = 0;
   /** The address of all its connections; null where each has another. */
   #local: Endpoint | null = null;
+  /** What to remove in the end. */
+  #file: SocketFile | null = null;
   #isWanted = false;
   /** The owner is about to be told. */
   #isTelling = false;
@@ -88,14 +90,9 @@ export class EpollListener implements Listener {
     this.unwant();
     if (this.#retry !== null) clearTimeout(this.#retry);
     if (this.slot < 0) return;
+    this.#file?.remove();
     this.#reactor.sockets[this.slot] = undefined;
     this.#reactor.native.close(this.slot, this.generation, 0);
-    if (this.address.path === '') return;
-    try {
-      unlinkSync(this.address.path);
-    } catch {
-      // Somebody else has removed it.
-    }
   }
 
   /** One of its connections was closed. */
@@ -149,7 +146,7 @@ export class EpollListener implements Listener {
 
   #bind(to: Endpoint, options: ListenOptions): void {
     const reactor = this.#reactor;
-    const { backlog = BACKLOG, ipv6Only = false, reusePort = false } = options;
+    const { backlog = BACKLOG, ipv6Only = false, reusePort = false, unlinkOnClose = true } = options;
     const flags = (ipv6Only ? IPV6_ONLY : 0) | (reusePort ? REUSE_PORT : 0);
     const slot =
       to.path === ''
@@ -159,6 +156,7 @@ export class EpollListener implements Listener {
       this.#fail(systemError(-slot, 'listen', to));
       return;
     }
+    if (to.path !== '' && unlinkOnClose) this.#file = SocketFile.at(to.path);
     this.slot = slot;
     this.generation = reactor.generation;
     this.address = reactor.leftAddress(to.path);

@@ -2,7 +2,9 @@
 // unseen, so N10 holds here only as far as a limit of our own can carry it: sockets arrive paused into a
 // bounded queue, and what goes beyond the descriptors that are left is refused, counted and reported.
 
+import cluster from 'node:cluster';
 import net from 'node:net';
+import { constants } from 'node:os';
 import { attempt } from './attempt.ts';
 import {
   BACKLOG,
@@ -17,8 +19,10 @@ import {
 } from './contract.ts';
 import { SocketBudget } from './descriptors.ts';
 import { resolve } from './resolve.ts';
+import { NewSocketFile, SocketFile } from './socket-file.ts';
 import { StreamHost } from './stream-host.ts';
 import { StreamSocket } from './stream-socket.ts';
+import { systemError } from './system-error.ts';
 
 /** What a TCP socket is born with. */
 const DEFAULTS = { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE };
@@ -92,6 +96,11 @@ class NodeListener implements Listener {
   /** Connections of this listener that are open. */
   #open = 0;
   #queue: StreamSocket[] = [];
+  /** Until the file of a Unix socket is in its place. */
+  #newFile: NewSocketFile | null = null;
+  /** What to remove in the end. */
+  #file: SocketFile | null = null;
+  #keepsFile = false;
   #isWanted = false;
   #isListening = false;
   #isClosed = false;
@@ -119,16 +128,11 @@ class NodeListener implements Listener {
       queueMicrotask(() => this.#onError(error));
       return;
     }
-    const backlog = this.#backlog;
     resolve(to, (error, found) => {
       if (this.#isClosed) return;
-      if (error !== null) {
-        this.#onError(error);
-        return;
-      }
-      const { host, port, path } = found[0]!;
-      const { ipv6Only = false } = options;
-      this.#server.listen(path === '' ? { host, port, ipv6Only, reusePort, backlog } : { path, backlog });
+      if (error !== null) this.#onError(error);
+      else if (to.path !== '') this.#listenAtPath(to.path, options);
+      else this.#listenAtPort(found[0]!, options);
     });
   }
 
@@ -153,13 +157,51 @@ class NodeListener implements Listener {
     this.#isClosed = true;
     this.unwant();
     if (!this.#isListening) this.#reactor.holds.remove();
+    this.#file?.remove();
     this.#server.close();
+    this.#newFile?.forget();
     for (const socket of this.#queue) socket.reset();
     this.#queue = [];
   }
 
+  #listenAtPort({ host, port }: Endpoint, { ipv6Only = false, reusePort = false }: ListenOptions): void {
+    this.#server.listen({ host, port, ipv6Only, reusePort, backlog: this.#backlog });
+  }
+
+  #listenAtPath(path: string, { unlinkOnClose = true }: ListenOptions): void {
+    const backlog = this.#backlog;
+    // A pipe of Windows is no file; and what the workers of a cluster share belongs to the primary, which removes it.
+    if (process.platform === 'win32' || cluster.isWorker) {
+      this.#server.listen({ path, backlog });
+      return;
+    }
+    try {
+      this.#newFile = new NewSocketFile(path);
+    } catch (error) {
+      this.#onError(error as Error);
+      return;
+    }
+    this.#keepsFile = !unlinkOnClose;
+    this.#server.listen({ path: this.#newFile.path, backlog });
+  }
+
+  /** Puts the file of a socket that is bound in its place; false if something is there. */
+  #placeFile(): boolean {
+    if (this.#newFile === null) return true;
+    try {
+      const file = this.#newFile.place();
+      if (!this.#keepsFile) this.#file = file;
+      this.#newFile.forget();
+      return true;
+    } catch (error) {
+      this.#onError(error as Error);
+      this.#server.close();
+      return false;
+    }
+  }
+
   #onListening(): void {
-    if (this.#isClosed) return;
+    if (this.#isClosed || !this.#placeFile()) return;
     const bound = this.#server.address();
     if (bound !== null && typeof bound === 'object') this.address = endpoint(bound.address, bound.port, '');
     this.#isListening = true;
@@ -176,8 +218,16 @@ class NodeListener implements Listener {
       this.#isClosed = true;
       this.unwant();
       this.#reactor.holds.remove();
-      this.#owner.onListenError(error);
+      this.#newFile?.forget();
+      this.#owner.onListenError(this.address.path === '' ? error : this.#ofPath(error));
     }
+  }
+
+  /** An error that names the path that was asked for, and what binding it would have met. */
+  #ofPath(error: NodeJS.ErrnoException): Error {
+    if (error.errno === undefined) return error;
+    const errno = error.code === 'EEXIST' ? constants.errno.EADDRINUSE : Math.abs(error.errno);
+    return systemError(errno, 'listen', this.address);
   }
 
   #onConnection(socket: net.Socket): void {
