@@ -3,6 +3,7 @@
 import { constants } from 'node:os';
 import { inWords } from '../scheduler/errors.ts';
 import { notASignal } from '../scheduler/options.ts';
+import { watchSignal } from '../scheduler/signals.ts';
 
 /** What asks for the end; all are optional. */
 export interface StopOptions {
@@ -43,7 +44,7 @@ function onSignal(name: NodeJS.Signals): void {
 export function watchStop({ signal, signals = false }: StopOptions, stop: () => void): () => void {
   const names = signals === true ? USUAL : signals || [];
   const unwatch = (): void => {
-    signal?.removeEventListener('abort', onStop);
+    unwatchSignal?.();
     for (const name of names) {
       const others = stops.get(name);
       // The last one: the next such signal has its usual effect.
@@ -59,7 +60,7 @@ export function watchStop({ signal, signals = false }: StopOptions, stop: () => 
     if (stops.get(name)!.size === 0) process.on(name, onSignal);
     stops.get(name)!.add(onStop);
   }
-  signal?.addEventListener('abort', onStop);
+  const unwatchSignal = signal && watchSignal(signal, onStop);
   if (signal?.aborted) onStop();
   return unwatch;
 }

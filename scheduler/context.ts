@@ -1,7 +1,7 @@
 // The contexts of AsyncLocalStorage. Coroutines run in microtasks that whoever woke them has scheduled, so
 // without care they would run in the waker's context. They run in none; or, with the option `asyncContext`
-// of `run`, in that of their spawner. It is an option since it costs 40 ns a spawn. This is the one file of
-// scheduler/ that imports a module of Node: there is no other way to these contexts.
+// of `run`, in that of their spawner. It is an option since it costs 40 ns a spawn. It needs a
+// module of Node: there is no other way to these contexts.
 // Invariants: what runs `outside` sees no store, neither that of its caller nor that of the code that loaded this
 // module; and a store that is entered there (`enterWith`) is gone with it.
 

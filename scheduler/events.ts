@@ -5,6 +5,7 @@
 import { inWords } from './errors.ts';
 import { kind, type Kind, neverReady } from './kind.ts';
 import { ARMED, Leaf, type Operation } from './operation.ts';
+import { watchSignal } from './signals.ts';
 import { isStream, LAST_EVENTS, outcomeOf, type StreamLike } from './stream-state.ts';
 
 /** What Node calls an EventEmitter: sockets, streams, processes. */
@@ -66,6 +67,8 @@ interface EmitterListeners {
 interface TargetListener {
   event: string;
   onEvent: (event: Event) => void;
+  /** Of a signal, which has one listener for all who wait; null for other targets. */
+  unwatch: (() => void) | null;
 }
 
 const EMISSION = listening<unknown[], Emitter, EmitterListeners>(
@@ -85,8 +88,15 @@ const EMISSION = listening<unknown[], Emitter, EmitterListeners>(
 );
 
 const DISPATCH = listening<Event, EventTarget, TargetListener>(
-  (target, { event, onEvent }) => target.addEventListener(event, onEvent),
-  (target, { event, onEvent }) => target.removeEventListener(event, onEvent),
+  (target, item) => {
+    const { event, onEvent } = item;
+    if (event === 'abort' && target instanceof AbortSignal) item.unwatch = watchSignal(target, onEvent);
+    else target.addEventListener(event, onEvent);
+  },
+  (target, item) => {
+    if (item.unwatch === null) target.removeEventListener(item.event, item.onEvent);
+    else item.unwatch();
+  },
 );
 
 function emission(emitter: Emitter, event: string | symbol): Operation<unknown[]> {
@@ -120,6 +130,7 @@ function emission(emitter: Emitter, event: string | symbol): Operation<unknown[]
 function dispatch(target: EventTarget, event: string): Operation<Event> {
   const operation = new Leaf<Event, EventTarget, TargetListener>(DISPATCH, target, {
     event,
+    unwatch: null,
     onEvent(happened) {
       operation.fire(happened);
       DISPATCH.disarm(operation);

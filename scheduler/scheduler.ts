@@ -23,6 +23,7 @@ import {
 } from './options.ts';
 import { listWeakly, roots } from './registry.ts';
 import { Extras, type Scope } from './scope.ts';
+import { watchSignal } from './signals.ts';
 import { start } from './starting.ts';
 import { Timers } from './timers.ts';
 import { reportUncaught, warnOfHold } from './warnings.ts';
@@ -113,14 +114,12 @@ export class Scheduler {
     return new Promise((resolve, reject) => {
       const root = this.spawn(null, body, { name });
       if (asyncContext === true) keepContext(root);
-      const onAbort = (): void => root.cancel(signal?.reason);
-      signal?.addEventListener('abort', onAbort, { once: true });
-      const end = (): void => signal?.removeEventListener('abort', onAbort);
+      const unwatch = signal && watchSignal(signal, () => root.cancel(signal.reason));
       // The result first: a signal that somebody has made may throw when its listener is removed.
       observe(
         root,
-        (value) => (resolve(value as Awaited<T>), end()),
-        (error) => (reject(error as Error), end()),
+        (value) => (resolve(value as Awaited<T>), unwatch?.()),
+        (error) => (reject(error as Error), unwatch?.()),
       );
     });
   }

@@ -10,6 +10,7 @@ import type { Coroutine, SpawnOptions } from './coroutine.ts';
 import { CancelledError, ClosedError, isCancelledError } from './errors.ts';
 import type { Locals } from './local.ts';
 import { ARMED, type Body, type Co, type Operation } from './operation.ts';
+import { newController } from './signals.ts';
 import { reportUncaught } from './warnings.ts';
 
 /** The body runs. */
@@ -132,7 +133,7 @@ export class Scope {
    */
   get signal(): AbortSignal {
     const extras = (this.extras ??= new Extras());
-    extras.controller ??= new AbortController();
+    extras.controller ??= newController();
     if (this.cancelled) extras.controller.abort(new CancelledError(this.reason));
     return extras.controller.signal;
   }

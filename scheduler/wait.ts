@@ -9,6 +9,7 @@ import { kind, neverReady } from './kind.ts';
 import { Leaf, type Operation } from './operation.ts';
 import { adopt, isNative, thenOf } from './promise-like.ts';
 import type { Scope } from './scope.ts';
+import { newController } from './signals.ts';
 import { WaitQueue } from './wait-queue.ts';
 
 /** The one subscription to a promise: its outcome, or those who wait for it. */
@@ -98,7 +99,7 @@ const WORK = kind<unknown, Work<unknown>, Job | null>({
   poll: neverReady,
 
   arm(operation) {
-    const job: Job = { controller: new AbortController(), scope: core.current?.scope };
+    const job: Job = { controller: newController(), scope: core.current?.scope };
     operation.item = job;
     const settle = (settled: () => void): void => {
       if (operation.item !== job) return;
