@@ -3,6 +3,7 @@
 
 import { inWords } from '../scheduler/errors.ts';
 import type { Co } from '../scheduler/operation.ts';
+import { reportUncaught } from '../scheduler/warnings.ts';
 import { Acceptor, type ListenOptions } from './acceptor.ts';
 import type { Address, AddressLike } from './address.ts';
 import { checkCallback, checkCount, checkDuration, checkOptions } from './checks.ts';
@@ -18,8 +19,9 @@ export interface ServeOptions extends Omit<ListenOptions, 'onError'>, StopOption
   /**
    * Hears of what a handler threw, of a write that failed after its handler had ended, of clients that were cut off
    * after `grace` (a `TimeoutError` that says what the handler was waiting for), and, without a connection, of
-   * errors of accepting. By default they are printed to stderr, the last of these once a second at most: a peer can
-   * cause as many of them as it likes.
+   * errors of accepting. By default errors are printed to stderr, those of accepting once a second at most: a peer can
+   * cause as many of them as it likes. What it throws disturbs no client: it is an uncaught exception if the process
+   * listens to these, and is printed otherwise.
    */
   readonly onError?: ((error: unknown, conn: Connection | undefined) => void) | undefined;
   /** Milliseconds that handlers have to finish before they are cut off. Default 5,000. */
@@ -94,7 +96,8 @@ export function* serve(
   const { maxConnections = Math.max(1, roomForSockets()) } = options;
   const acceptors: Acceptor[] = [];
   try {
-    const report = (error: Error): void => onError(error, undefined);
+    const hear = guard(onError, 'the onError of serve');
+    const report = (error: Error): void => hear(error, undefined);
     for (const one of places) {
       const binding =
         one instanceof Acceptor
@@ -102,7 +105,7 @@ export function* serve(
           : listen(one, { ...listenOptions, maxConnections, onError: report });
       acceptors.push(yield* binding);
     }
-    const settings = { onError, grace, maxConnections, idleTimeout, requestTimeout };
+    const settings = { onError: hear, grace, maxConnections, idleTimeout, requestTimeout };
     const server = new Server(acceptors, handler, settings);
     const unwatch = watchStop({ signal, signals }, () => server.stop());
     try {
@@ -114,6 +117,23 @@ export function* serve(
   } finally {
     for (const acceptor of acceptors) acceptor.close();
   }
+}
+
+/**
+ * @internal An `onError` that disturbs nobody: what it throws is reported as uncaught. It gives what the other
+ * returns, so that a generator function is noticed.
+ */
+export function guard<A extends unknown[]>(
+  onError: (...args: A) => void,
+  what: string,
+): (...args: A) => void {
+  return (...args) => {
+    try {
+      return onError(...args);
+    } catch (error) {
+      reportUncaught(`${what} has thrown`, error);
+    }
+  };
 }
 
 /** Errors of accepting, and others of peers that no handler had: of all servers, since stderr is one for all. */

@@ -360,9 +360,9 @@ class Run {
       }
       case 'any':
         // Errors count only if nobody has a result.
-        return yield* any(bodies.map((one) => () => this.#dropping(one)));
+        return yield* any(bodies.map((one) => () => this.#dropping(() => scope(one))));
       default:
-        return yield* retry({ attempts: 2, base: 1 }, () => this.#dropping(block));
+        return yield* retry({ attempts: 2, base: 1, when: (error) => (this.see(error), true) }, block);
     }
   }
 
