@@ -22,6 +22,14 @@ interface Piece {
 
 type Callback = (error?: Error | null) => void;
 
+/** Stands between the connection and the stream: it gets the input, and pushes what the stream may have, when it may. */
+export interface Intake {
+  /** Bytes, or null at the peer's end; no more come before the next `ask`. */
+  take(data: Buffer | null): void;
+  /** The stream has room. */
+  onRoom(): void;
+}
+
 export class ConnectionDuplex extends Duplex implements Reader {
   readonly #conn: Connection;
   readonly #input: Input;
@@ -29,10 +37,8 @@ export class ConnectionDuplex extends Duplex implements Reader {
   readonly #timers: Timers;
   /** It waits for input. */
   #isAsking = false;
-  /** Hears of input before the readers do. */
-  onInput: (() => void) | null = null;
-  /** Takes nothing from the connection, whoever asks. */
-  #isHeld = false;
+  /** Decides what of the input the stream gets; null for all of it. */
+  intake: Intake | null = null;
   /** Behind `setTimeout`. */
   #silence: Timer | null = null;
   #timeout = 0;
@@ -48,13 +54,20 @@ export class ConnectionDuplex extends Duplex implements Reader {
   }
 
   override _read(): void {
-    this.#ask();
+    if (this.intake === null) this.ask();
+    else this.intake.onRoom();
   }
 
-  /** Stops reading, beneath whatever pauses and resumes the stream; one chunk may still come. */
-  hold(isHeld: boolean): void {
-    this.#isHeld = isHeld;
-    if (!isHeld) this.#ask();
+  /** Asks the connection for input. */
+  ask(): void {
+    if (this.#isAsking || this.destroyed) return;
+    this.#isAsking = true;
+    this.#input.await(this);
+  }
+
+  /** It waits for input. */
+  get isAsking(): boolean {
+    return this.#isAsking;
   }
 
   /** Of `Reader`: there is something to take, or the connection was closed. */
@@ -192,12 +205,6 @@ export class ConnectionDuplex extends Duplex implements Reader {
     else onWritten();
   }
 
-  #ask(): void {
-    if (this.#isAsking || this.#isHeld || this.destroyed) return;
-    this.#isAsking = true;
-    this.#input.await(this);
-  }
-
   readonly #take = (): void => {
     if (this.destroyed) return;
     let data: Buffer | null | undefined;
@@ -210,9 +217,9 @@ export class ConnectionDuplex extends Duplex implements Reader {
     if (data !== undefined) {
       if (this.#timeout > 0) this.#silence?.start(this.#timeout);
       this.#isAsking = false;
-      if (data !== null) this.onInput?.();
+      if (this.intake !== null) this.intake.take(data);
       // There is room for more.
-      if (this.push(data)) this.#ask();
+      else if (this.push(data)) this.ask();
     } else {
       this.#input.await(this);
     }

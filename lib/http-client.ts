@@ -1,33 +1,53 @@
-// One client of `serveHttp`: its stream, its requests in progress, its deadline. Invariants: a client that sends its
-// headers or body slowly is cut off by a deadline that no byte pushes back; a handler does not outlive its client
-// while its response is not out; while many requests wait for their responses nothing more is read, however many
-// a client sends ahead.
+// One client of `serveHttp`: its stream, its requests in progress, its state, and the deadline of that state.
+// Invariants: a client that sends a head or a body slowly is cut off by a deadline that no byte pushes back, and one
+// that owes nothing has none; each request that came whole is answered, in order, whatever comes behind it: garbage,
+// an upgrade, the end; no more than `AHEAD` are in progress; a handler does not outlive its client while its response
+// is not out.
 //
-//   HEADERS ── request ──► BUSY ── last response out ──► IDLE ── a byte ──► HEADERS
-//      │ headersTimeout     │ requestTimeout, for its body │ keepAliveTimeout, by Node
-//      └──────► 408 ◄───────┘                              └──► closed
+//          a byte           the head is there           the body is there        the last answer is out
+//   IDLE ─────────► HEAD ───────────────────────► BODY ──────────────────► BUSY ────────────────────────► IDLE
+//    │               │     └─ of no body ─► BUSY    │  └─ answered before ─► IDLE │
+//    │ keepAlive-    │ headers-                     │ requestTimeout               └─ and it was the last request,
+//    │ Timeout       │ Timeout                      │ (408 when it is its turn)       by `Connection: close`, the peer's
+//    ▼               ▼                              ▼                                 end, or the end of the server
+//   close         LEAVING ◄─────────────────────────┴─── what is no HTTP, once all before it is answered ───┘
+//
+// A connection begins in HEAD. Heads that come in BODY or BUSY are parsed when they are whole, and it stays BUSY.
+// LEAVING: the answers are out, and so is what was refused (400, 408, 431, …); the client has LAST_WORDS to take them.
 
-import { type IncomingMessage, type Server, ServerResponse } from 'node:http';
+import { type IncomingMessage, type Server, ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Coroutine } from '../scheduler/coroutine.ts';
 import { Latch } from '../scheduler/latch.ts';
 import type { Co, Operation } from '../scheduler/operation.ts';
 import type { Scope, Supervisor } from '../scheduler/scope.ts';
 import { Timer } from '../scheduler/timers.ts';
-import type { ConnectionDuplex } from './connection-duplex.ts';
+import type { ConnectionDuplex, Intake } from './connection-duplex.ts';
 import type { Connection } from './connection.ts';
+import { Slices } from './http-slices.ts';
+import type { Uptake } from './uptake.ts';
 
-/** Requests of one client in progress, above which nothing more is read. */
+/** Requests of one client in progress at once; further ones wait unparsed. */
 const AHEAD = 16;
 
-/** Milliseconds that a client has to take the answer that it is cut off with. */
+/** Bytes that wait unparsed, above which nothing more is read. */
+const ENOUGH = 16_384;
+
+/** Milliseconds that a client has to take the answer that it is cut off with, from when it last took some of it. */
 const LAST_WORDS = 1_000;
 
-/** What all clients of a server have in common. */
+/** In a list of tokens. */
+const CLOSES = /(?:^|,)[ \t]*close[ \t]*(?:,|$)/i;
+const KEEPS_ALIVE = /(?:^|,)[ \t]*keep-alive[ \t]*(?:,|$)/i;
+
+type State = 'head' | 'body' | 'busy' | 'idle' | 'leaving';
+
+/** What all clients of a server have in common. Milliseconds are `Infinity` for never. */
 export interface Service {
   readonly server: Server<typeof IncomingMessage, typeof Exchange>;
   readonly headersTimeout: number;
   readonly requestTimeout: number;
+  readonly keepAliveTimeout: number;
   readonly handle: (exchange: Exchange) => Co<void> | Operation<void>;
   readonly supervisor: Supervisor<Exchange>;
 }
@@ -36,6 +56,8 @@ export interface Service {
 export class Exchange extends ServerResponse<IncomingMessage> {
   client: HttpClient | null = null;
   handler: Coroutine<unknown> | null = null;
+  /** The status with which it is answered for its handler, since its request will never be whole; 0 for none. */
+  refusal = 0;
 }
 
 /** Whose stream, and whose connection, each is: events tell no more. */
@@ -43,24 +65,39 @@ const clients = new WeakMap<object, HttpClient>();
 
 export const clientOf = (whose: Duplex | Connection): HttpClient => clients.get(whose)!;
 
-export class HttpClient {
+export class HttpClient implements Intake {
   readonly conn: Connection;
   readonly stream: ConnectionDuplex;
   /** Open once the stream is closed. */
   readonly closed = new Latch(1, { name: 'the end of the connection' });
-  /** Open once the server ends: then each response is the last of its connection. */
+  /** Open once the server ends: then the requests in progress are the last of the connection. */
   readonly stopping: Latch;
   readonly #service: Service;
   /** Where its handlers run. */
   readonly #scope: Scope;
-  /** What the client may be late with; nothing while it is armed for no one. */
+  #state: State = 'head';
+  /** Of `#state`. */
   readonly #deadline: Timer;
+  /** What the client takes of its answers. */
+  readonly #uptake: Uptake;
+  /** What has come and was not parsed. */
+  readonly #slices = new Slices();
   /** Not done, in the order of their coming. */
   readonly #open = new Set<Exchange>();
-  /** No byte of a next request has come. */
-  #isIdle = false;
-  /** It was told why it is cut off. */
+  /** The one whose head came last. */
+  #latest: Exchange | null = null;
+  /** How many may be in progress at once. */
+  #ahead = AHEAD;
+  /** Bytes of its body that have not come, by its Content-Length. */
+  #bodySize = 0;
+  /** No further request is taken. */
+  #isLast = false;
+  /** The peer has ended its side. */
+  #isEnded = false;
+  /** Something was no HTTP, or late: nothing more is parsed, not even the rest of a body. */
   #isRefused = false;
+  /** The status of the answer to what came behind the last request; 0 for none. */
+  #refusal = 0;
   #isUpgraded = false;
 
   constructor(service: Service, conn: Connection, scope: Coroutine<unknown>, stopping: Latch) {
@@ -69,17 +106,17 @@ export class HttpClient {
     this.#scope = scope;
     this.conn = conn;
     this.stream = conn.toDuplex() as ConnectionDuplex;
+    this.#uptake = conn.uptake();
     this.#deadline = new Timer(scope.scheduler.timers, () => this.#onLate());
-    this.#deadline.start(service.headersTimeout);
+    this.#startDeadline();
     const { stream } = this;
     clients.set(stream, this);
     clients.set(conn, this);
-    stream.onInput = () => this.#onInput();
+    stream.intake = this;
     stream.on('close', () => this.#onClose());
-    // Node's own listener, which comes after this one, would reset it.
-    stream.on('timeout', () => this.#open.size === 0 && conn.close());
     // What goes wrong with it shows in its end; Node takes its own listener away when it upgrades.
     stream.on('error', () => {});
+    stream.on('resume', () => this.onRoom());
     service.server.emit('connection', stream);
   }
 
@@ -90,88 +127,244 @@ export class HttpClient {
 
   /** A request has come: its handler is started. */
   begin(exchange: Exchange): void {
-    this.#isIdle = false;
-    const { headers } = exchange.req;
-    if (headers['content-length'] === undefined && headers['transfer-encoding'] === undefined) {
-      this.#deadline.stop();
-    } else {
-      this.#deadline.start(this.#service.requestTimeout);
-    }
-    exchange.client = this;
-    this.#open.add(exchange);
-    if (this.#open.size === AHEAD) this.stream.hold(true);
-    if (this.stopping.isOpen) makeLast(exchange);
-    exchange.on('close', onResponseClose);
+    this.#enter(exchange);
     exchange.handler = this.#scope.supervise(this.#service.handle, exchange, this.#service.supervisor);
+  }
+
+  /** A request has come that no handler is to see. */
+  decline(exchange: Exchange, status: number): void {
+    this.#enter(exchange);
+    this.#isLast = true;
+    answerWith(status, exchange);
   }
 
   /** The stream is no longer HTTP: gives the one who runs its coroutine. */
   upgrade(): Scope {
+    const { stream } = this;
     this.#isUpgraded = true;
     this.#deadline.stop();
-    this.stream.onInput = null;
+    stream.intake = null;
+    const rest = this.#slices.takeAll();
+    if (rest !== null) stream.push(rest);
+    if (this.#isEnded) stream.push(null);
+    else stream.ask();
     return this.#scope;
   }
 
   /** The response is out, or never will be. */
   ended(exchange: Exchange): void {
     if (!this.#open.delete(exchange)) return;
-    if (this.#open.size === AHEAD - 1) this.stream.hold(false);
-    if (this.#open.size > 0) return;
-    const request = exchange.req;
-    if (this.stopping.isOpen) this.stream.destroySoon();
-    else if (request.complete) this.#isIdle = true;
-    // What is still coming of a body that nobody reads stands before the next request, and may be late.
-    else request.resume();
+    // What is still coming of a body that nobody reads stands before the next request.
+    if (!exchange.req.complete) exchange.req.resume();
+    this.#advance();
   }
 
   /** The server ends: closes at once if nothing is in progress, else after the responses. */
   stop(): void {
-    if (this.#isUpgraded) return;
+    if (this.#isUpgraded || this.#state === 'leaving') return;
     if (this.#open.size === 0) this.conn.close();
-    for (const exchange of this.#open) makeLast(exchange);
+    else this.#makeLast();
   }
 
-  /** Cuts the client off, with an answer if none has begun. */
-  refuse(statusLine: string): void {
-    const { stream, conn } = this;
-    const isUnanswered = [...this.#open].every(({ headersSent }) => !headersSent);
-    if (!stream.writable || !isUnanswered || this.#isRefused) {
-      stream.destroy();
-      return;
-    }
+  /** Takes nothing more from the client, and says why, unless it is 0, once all that it asked before is answered. */
+  refuse(status: number): void {
+    if (this.#isRefused) return;
     this.#isRefused = true;
-    stream.end(`HTTP/1.1 ${statusLine}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
-    stream.destroySoon();
-    // One who goes on sending, or does not read, must not hold its place.
-    new Timer(this.#deadline.timers, () => conn.reset()).start(LAST_WORDS);
+    this.#isLast = true;
+    const latest = this.#latest;
+    if (latest === null || latest.req.complete) {
+      this.#refusal = status;
+    } else if (this.#open.has(latest)) {
+      latest.refusal = status;
+      if (latest.handler === null) abandon(latest);
+      else latest.handler.cancel(new Error(`the request was refused: ${status} ${STATUS_CODES[status]}`));
+    }
+    this.#advance();
   }
 
-  #onInput(): void {
-    if (!this.#isIdle) return;
-    this.#isIdle = false;
-    this.#deadline.start(this.#service.headersTimeout);
+  /** Node's 'timeout' of the stream, which `setTimeout` of requests and responses asks for; Node would destroy it. */
+  onTimeout(): void {
+    const { exchanges } = this;
+    // Node counts `keepAliveTimeout` so, too; that is ours.
+    if (exchanges.length === 0) return;
+    const isHeard = exchanges.some(
+      (exchange) => exchange.listenerCount('timeout') > 0 || exchange.req.listenerCount('timeout') > 0,
+    );
+    if (!isHeard) this.stream.destroy();
+  }
+
+  take(data: Buffer | null): void {
+    if (data === null) this.#isEnded = true;
+    else this.#slices.append(data);
+    this.#advance();
+  }
+
+  onRoom(): void {
+    // Never inside of `_read`, where what is pushed is not passed on at once.
+    if (!this.stream.isAsking) queueMicrotask(() => this.#advance());
+  }
+
+  #enter(exchange: Exchange): void {
+    const { headers, httpVersion } = exchange.req;
+    exchange.client = this;
+    this.#latest = exchange;
+    this.#open.add(exchange);
+    this.#bodySize = Number(headers['content-length'] ?? 0);
+    // A body has a time of its own, also right behind another one.
+    if (this.#state === 'body') this.#state = 'busy';
+    exchange.on('close', onResponseClose);
+    if (isLast(httpVersion, headers.connection)) this.#isLast = true;
+    // Whether the connection outlives an answer to HTTP/1.0 is not known before that is there.
+    this.#ahead = httpVersion < '1.1' ? 1 : AHEAD;
+  }
+
+  /** Gives the parser what it may have, and does what follows from what there is. */
+  #advance(): void {
+    const { stream } = this;
+    if (this.#isUpgraded || stream.destroyed) return;
+    // A stream that is paused keeps a slice; whether the next one may follow is seen once that is parsed.
+    while (stream.readableLength === 0) {
+      const slice = this.#next();
+      if (slice === null) break;
+      stream.push(slice);
+      if (this.#isUpgraded || stream.destroyed) return;
+    }
+    if (stream.readableLength === 0) {
+      if (!this.#isEnded) {
+        if (this.#slices.length <= ENOUGH) stream.ask();
+      } else if (this.#slices.length === 0) {
+        this.#onEnd();
+      }
+    }
+    if (this.#isLast && this.#open.size === 0) this.#leave();
+    else this.#settle();
+  }
+
+  /** What the parser may have now; null for nothing. */
+  #next(): Buffer | null {
+    if (this.#isBodyDue && !this.#isRefused) {
+      const slice = this.#slices.takeBody(this.#bodySize);
+      this.#bodySize = Math.max(0, this.#bodySize - (slice?.byteLength ?? 0));
+      return slice;
+    }
+    // Node ends the stream itself after an answer that says so.
+    if (this.#isLast || this.stream.writableEnded) {
+      this.#slices.takeAll();
+      return null;
+    }
+    const { size } = this.#open;
+    if (size === 0) return this.#slices.takeHead();
+    return size < this.#ahead ? this.#slices.takeNextHead() : null;
+  }
+
+  /** The body of the latest request has not come, as a whole. */
+  get #isBodyDue(): boolean {
+    return this.#latest !== null && !this.#latest.req.complete;
+  }
+
+  /** All that will ever come has been parsed. */
+  #onEnd(): void {
+    if (this.#isLast) return;
+    // It ends inside of a request.
+    if (this.#isBodyDue || this.#slices.isInHead) this.refuse(400);
+    else this.#makeLast();
+  }
+
+  /** No request will be taken after those in progress; the client is told so. */
+  #makeLast(): void {
+    this.#isLast = true;
+    const last = [...this.#open].at(-1);
+    if (last !== undefined && !last.headersSent) last.setHeader('Connection', 'close');
+  }
+
+  #settle(): void {
+    const state = this.#stateNow();
+    if (state === this.#state) return;
+    this.#state = state;
+    this.#startDeadline();
+  }
+
+  #stateNow(): State {
+    if (this.#isBodyDue) return 'body';
+    if (this.#open.size > 0) return 'busy';
+    return this.#latest === null || this.#slices.isInHead ? 'head' : 'idle';
+  }
+
+  /** That of the state; there may be none. */
+  #startDeadline(): void {
+    const timeout = this.#timeoutOf(this.#state);
+    if (timeout === Infinity) this.#deadline.stop();
+    else this.#deadline.start(timeout);
+  }
+
+  #timeoutOf(state: State): number {
+    if (state === 'head') return this.#service.headersTimeout;
+    if (state === 'body') return this.#service.requestTimeout;
+    if (state === 'idle') return this.#service.keepAliveTimeout;
+    return state === 'leaving' && this.#isRefused ? LAST_WORDS : Infinity;
   }
 
   #onLate(): void {
-    const [first] = this.#open;
-    // Its body has come long ago; it waits for its handler.
-    if (first !== undefined && [...this.#open].every(({ req }) => req.complete)) return;
-    this.refuse('408 Request Timeout');
+    const state = this.#state;
+    if (state !== 'leaving') this.#settle();
+    if (this.#state !== state) return;
+    if (!this.#isOver()) this.#startDeadline();
+    else if (state === 'leaving') this.conn.reset();
+    else if (state === 'idle') this.conn.close();
+    else this.refuse(408);
+  }
+
+  /** A client that still takes its answers is not idle yet, and none is late while nothing of it is read. */
+  #isOver(): boolean {
+    if (this.#state === 'head' || this.#state === 'body') return this.stream.isAsking;
+    return !this.#uptake.isTaking();
+  }
+
+  /** Ends the connection once what was written is out. */
+  #leave(): void {
+    if (this.#state === 'leaving') return;
+    this.#state = 'leaving';
+    const { stream } = this;
+    if (this.#refusal !== 0 && stream.writable) {
+      const statusLine = `HTTP/1.1 ${this.#refusal} ${STATUS_CODES[this.#refusal]}`;
+      stream.end(`${statusLine}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+    }
+    stream.destroySoon();
+    this.#startDeadline();
   }
 
   #onClose(): void {
-    this.#deadline.stop();
+    if (this.#state !== 'leaving') this.#deadline.stop();
     const reason = this.stream.errored ?? new Error('the client is gone');
     for (const { handler, writableFinished } of this.#open) if (!writableFinished) handler?.cancel(reason);
     this.#open.clear();
+    // Node forgets a request that was answered, and whoever reads the rest of its body would wait for ever.
+    if (this.#latest !== null && this.#isBodyDue && this.#latest.writableFinished) this.#latest.req.destroy();
     this.closed.countDown();
   }
 }
 
-/** Has the client told that no request may follow. */
-function makeLast(exchange: Exchange): void {
-  if (!exchange.headersSent) exchange.setHeader('Connection', 'close');
+/** Answers with a status and its name, and nothing of what was set before. */
+export function answerWith(status: number, response: ServerResponse): void {
+  for (const name of response.getHeaderNames()) if (name !== 'connection') response.removeHeader(name);
+  response.statusCode = status;
+  // Rather than take in a body that nobody wants.
+  if (!response.req.complete) response.setHeader('Connection', 'close');
+  response.setHeader('Content-Type', 'text/plain');
+  response.end(`${STATUS_CODES[status] ?? 'Error'}\n`);
+}
+
+/** Ends an exchange whose request will never be whole, as well as that still goes. */
+export function abandon(exchange: Exchange): void {
+  if (exchange.writableEnded) return;
+  // Node waits for its turn with this, too.
+  if (exchange.headersSent) exchange.destroy();
+  else answerWith(exchange.refusal, exchange);
+}
+
+/** Whether a client will send no request after this one. */
+function isLast(httpVersion: string, connection = ''): boolean {
+  return CLOSES.test(connection) || (httpVersion < '1.1' && !KEEPS_ALIVE.test(connection));
 }
 
 function onResponseClose(this: Exchange): void {

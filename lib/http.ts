@@ -2,7 +2,7 @@
 // those works. Node's parser and its rules are used as they are, on connections of our reactor that are handed to a
 // server which never listens. The deadlines are our own: Node looks for late clients only every 30 s.
 
-import { createServer, IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
+import { createServer, IncomingMessage, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { inWords } from '../scheduler/errors.ts';
 import type { Latch } from '../scheduler/latch.ts';
@@ -10,9 +10,9 @@ import type { Co, Operation } from '../scheduler/operation.ts';
 import { current } from '../scheduler/run.ts';
 import type { Supervisor } from '../scheduler/scope.ts';
 import { select } from '../scheduler/select.ts';
-import { checkCallback, checkDuration, checkOptions } from './checks.ts';
+import { checkCallback, checkCount, checkDuration, checkOptions } from './checks.ts';
 import type { Connection } from './connection.ts';
-import { clientOf, Exchange, HttpClient, type Service } from './http-client.ts';
+import { abandon, answerWith, clientOf, Exchange, HttpClient, type Service } from './http-client.ts';
 import { printError as printServeError, serve, type ServeOptions, type Where } from './serve.ts';
 import { CutOffError } from './server.ts';
 
@@ -34,11 +34,14 @@ export interface HttpOptions extends Omit<ServeOptions, 'onError'> {
    * errors of accepting. By default it is printed to stderr, as `serve` does it. What clients do wrong is answered (400, 408, 431) and is no error of the server.
    */
   readonly onError?: ((error: unknown, request: IncomingMessage | undefined) => void) | undefined;
-  /** Milliseconds that the headers of a request may take, from the first byte or from the connection. Default 8,000. */
+  /**
+   * Milliseconds that the headers of a request may take, from the first byte or from the connection; 0 for any time.
+   * Default 8,000.
+   */
   readonly headersTimeout?: number | undefined;
-  /** Milliseconds that the body may take after them. Default 300,000. */
+  /** Milliseconds that the body may take after them; 0 for any time. Default 300,000. */
   readonly requestTimeout?: number | undefined;
-  /** Milliseconds that a connection may wait for its next request. Default 5,000. */
+  /** Milliseconds that a connection may wait for its next request; 0 for any time. Default 5,000. */
   readonly keepAliveTimeout?: number | undefined;
   /** Bytes that the headers of a request may have. Default 16,384. */
   readonly maxHeaderSize?: number | undefined;
@@ -55,9 +58,9 @@ const REQUEST_TIMEOUT = 300_000;
 const KEEP_ALIVE_TIMEOUT = 5_000;
 
 /**
- * Serves HTTP/1.1 with a coroutine for each request; request and response are those of `node:http`. A handler is
- * cancelled when its client goes away before the response is out, which includes one that ends its side of the
- * connection. An error of a handler is answered with 500, or with the `statusCode` that it has; if the headers are
+ * Serves HTTP/1.1 with a coroutine for each request; request and response are those of `node:http`. A request that has
+ * come as a whole is answered, whatever follows it, the end of the client's side included. A handler is cancelled when
+ * the connection fails before the response is out, or when the rest of its request is not HTTP. An error of a handler is answered with 500, or with the `statusCode` that it has; if the headers are
  * out already the connection is destroyed.
  *
  * It ends as `serve` does: after `signal` has aborted, idle connections are closed at once, and requests in progress
@@ -106,16 +109,25 @@ export function* serveHttp(
   checkDuration(headersTimeout, 'the headersTimeout of serveHttp');
   checkDuration(requestTimeout, 'the requestTimeout of serveHttp');
   checkDuration(keepAliveTimeout, 'the keepAliveTimeout of serveHttp');
+  checkCount(maxHeaderSize, 'the maxHeaderSize of serveHttp');
   const server = createServer<typeof IncomingMessage, typeof Exchange>({
-    keepAliveTimeout,
-    maxHeaderSize,
+    // Node says so in a header of its answers, and counts whole milliseconds.
+    keepAliveTimeout: Number.isFinite(keepAliveTimeout) ? Math.floor(keepAliveTimeout) : 0,
+    maxHeaderSize: maxHeaderSize === Infinity ? Number.MAX_SAFE_INTEGER : maxHeaderSize,
+    requireHostHeader: false,
     ServerResponse: Exchange,
   });
   server.on('request', (request, response) => {
     // Such as a write after the end, which would else be nobody's error and end the process.
     response.on('error', (error) => onError(error, request));
-    clientOf(request.socket).begin(response);
+    const client = clientOf(request.socket);
+    if (hasOneHost(request)) client.begin(response);
+    else client.decline(response, 400);
   });
+  server.on('checkExpectation', (request, response) => clientOf(request.socket).decline(response, 417));
+  // Node would reset the connection, and with it what is still on its way.
+  server.on('connect', (_, stream) => clientOf(stream).refuse(0));
+  server.on('timeout', (stream) => clientOf(stream).onTimeout());
   server.on('clientError', (error: NodeJS.ErrnoException, stream) => {
     const status = statusOf(error);
     if (status === undefined) stream.destroy();
@@ -123,14 +135,19 @@ export function* serveHttp(
   });
   const service: Service = {
     server,
-    headersTimeout,
-    requestTimeout,
+    headersTimeout: orNever(headersTimeout),
+    requestTimeout: orNever(requestTimeout),
+    keepAliveTimeout: orNever(keepAliveTimeout),
     handle: (exchange) => handler(exchange.req, exchange),
     supervisor: supervise(onError),
   };
   if (upgrade !== undefined) {
     server.on('upgrade', (request, stream, head) => {
       const client = clientOf(stream);
+      if (!hasOneHost(request)) {
+        client.refuse(400);
+        return;
+      }
       // Once its client has gone, no event of the stream comes any more.
       const handle = (): ReturnType<UpgradeHandler> =>
         stream.destroyed ? nothing() : upgrade(request, stream, head, client.stopping);
@@ -170,7 +187,8 @@ function supervise(onError: OnError): Supervisor<Exchange> {
   return {
     nameOf: ({ req }) => `${req.method} ${req.url}`,
     onEnd(handler, response) {
-      if (handler.state === 'done') response.end();
+      if (response.refusal !== 0) abandon(response);
+      else if (handler.state === 'done') response.end();
       else if (handler.state === 'failed') answerFor(handler.error(), response);
       else if (!response.writableFinished) response.client?.stream.destroy();
     },
@@ -204,19 +222,29 @@ function answerFor(error: unknown, response: ServerResponse): void {
   }
   const status = (error as { statusCode?: unknown } | null)?.statusCode;
   const isError = Number.isInteger(status) && (status as number) >= 400 && (status as number) <= 599;
-  for (const name of response.getHeaderNames()) if (name !== 'connection') response.removeHeader(name);
-  response.statusCode = isError ? (status as number) : 500;
-  // Rather than take in a body that nobody wants.
-  if (!response.req.complete) response.setHeader('Connection', 'close');
-  response.setHeader('Content-Type', 'text/plain');
-  response.end(`${STATUS_CODES[response.statusCode] ?? 'Error'}\n`);
+  answerWith(isError ? (status as number) : 500, response);
+}
+
+/** As RFC 9112 has it: a proxy in front may have gone by the other one. HTTP/1.0 knows none. */
+function hasOneHost({ rawHeaders, httpVersion }: IncomingMessage): boolean {
+  let count = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at]!;
+    if (name.length === 4 && name.toLowerCase() === 'host') count++;
+  }
+  return count === 1 || (count === 0 && httpVersion < '1.1');
+}
+
+/** 0 is never, as it is for `idleTimeout`. */
+function orNever(timeout: number): number {
+  return timeout === 0 ? Infinity : timeout;
 }
 
 /** What is said to a client whose bytes are no HTTP; undefined if its connection has failed. */
-function statusOf({ code = '' }: NodeJS.ErrnoException): string | undefined {
-  if (code === 'HPE_HEADER_OVERFLOW') return '431 Request Header Fields Too Large';
-  if (code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW') return '413 Payload Too Large';
-  return code.startsWith('HPE_') ? '400 Bad Request' : undefined;
+function statusOf({ code = '' }: NodeJS.ErrnoException): number | undefined {
+  if (code === 'HPE_HEADER_OVERFLOW') return 431;
+  if (code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW') return 413;
+  return code.startsWith('HPE_') ? 400 : undefined;
 }
 
 function printError(error: unknown, request: IncomingMessage | undefined): void {
