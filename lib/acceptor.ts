@@ -216,6 +216,11 @@ export class Acceptor {
   }
 
   /** @internal */
+  onClosed(): void {
+    this.close();
+  }
+
+  /** @internal */
   onConnection(): void {
     if (this.#isClosed || this.#listener === null) return;
     let socket: Socket | undefined;

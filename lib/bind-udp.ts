@@ -133,7 +133,8 @@ function bind(
       if (broadcast) made.setBroadcast(true);
       onBound(new UdpSocket(made, capacity, lookup));
     });
-    made.bind({ address: host, port });
+    // The workers of a cluster share a port that they name. One that the system chooses is where answers come to.
+    made.bind({ address: host, port, exclusive: port === 0 });
   };
   // In nobody's context: what comes to the socket is not the concern of the one who has bound it.
   resolve(to, (error, found) => outside(onResolved, error, found), lookup);

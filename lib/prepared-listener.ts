@@ -106,6 +106,11 @@ export class PreparedListener implements Listener, PreparedOwner {
     this.#owner.onListenError(error);
   }
 
+  onClosed(): void {
+    this.close();
+    this.#owner.onClosed();
+  }
+
   onConnection(): void {
     if (this.#release !== null) this.#prepareAll();
   }

@@ -1,5 +1,6 @@
 // Who may ask a server to end: an AbortSignal, and the signals of the operating system.
 
+import cluster from 'node:cluster';
 import { constants } from 'node:os';
 import { inWords } from '../scheduler/errors.ts';
 import { notASignal } from '../scheduler/options.ts';
@@ -38,6 +39,8 @@ const stops = new Map<NodeJS.Signals, Set<() => void>>();
 
 function onSignal(name: NodeJS.Signals): void {
   for (const stop of stops.get(name) ?? []) stop();
+  // The channel to the primary would keep a worker alive that has nothing left to do.
+  if (cluster.isWorker) process.channel?.unref();
 }
 
 /** Calls `stop` when the end is asked for, at once if it was already; gives a function that stops watching. */

@@ -24,6 +24,7 @@
 //     platform lets it; errors of accepting go to `onError` and are retried, and nobody is dropped
 //     without `onError` or `dropped` saying so (N10). Addresses are taken at accept (N11).
 //     Where connections can wait in the kernel, those beyond `maxConnections` do; elsewhere they are refused.
+//     In a worker of node:cluster it shares its address with those of the other workers, as one of node:net does.
 // R10 Errors are those of the operating system, with `code` and `syscall` as Node names them.
 // R11 A TCP socket is born without Nagle's delay, and with keep-alive after `KEEP_ALIVE`.
 // R12 `detach` gives the connection up to a stream of Node's, for what only that can do, such as TLS: what was
@@ -82,6 +83,8 @@ export interface ListenerOwner {
   onListening(): void;
   /** Binding failed: nothing follows. */
   onListenError(error: Error): void;
+  /** Somebody else has closed it, as `node:cluster` does in a worker that is to disconnect: nothing follows. */
+  onClosed(): void;
   /** `take` has a connection. */
   onConnection(): void;
   /** Accepting failed, or a connection was refused; the listener goes on. */

@@ -7,6 +7,7 @@
 
 // `Buffer` as a global is a getter.
 import { Buffer } from 'node:buffer';
+import cluster from 'node:cluster';
 import { constants } from 'node:os';
 import type { Duplex } from 'node:stream';
 import { markAsUntransferable } from 'node:worker_threads';
@@ -39,8 +40,8 @@ import {
   POOL_USED,
   RECORD,
 } from './native.ts';
+import { NodeReactor } from './node.ts';
 import { SharedOutput } from './shared-output.ts';
-import { StreamHost } from './stream-host.ts';
 import { queuedByTable } from './tcp-table.ts';
 
 /** The highest number of descriptors that is provided for; what is not used takes no memory. */
@@ -85,8 +86,8 @@ export class EpollReactor implements Reactor {
   readonly #recorded: (SlotOwner | null)[] = Array.from({ length: RECORDS }, () => null);
   /** Those who are told after this turn. */
   #later: SlotOwner[] = [];
-  /** For what only Node's streams can do. */
-  readonly #streams = new StreamHost((stream) => this.#queued(stream));
+  /** For what only Node can do: its streams, and the listeners that the workers of a cluster share. */
+  readonly #portable = new NodeReactor((stream) => this.#queued(stream));
   /** Of those that were detached, for as long as Node has not closed them. */
   readonly descriptors = new WeakMap<Duplex, number>();
 
@@ -108,7 +109,11 @@ export class EpollReactor implements Reactor {
   }
 
   listen(endpoint: Endpoint, options: ListenOptions, owner: ListenerOwner): Listener {
-    return new EpollListener(this, endpoint, options, owner);
+    // With `reusePort` the kernel shares the address among the workers, and node:net does not ask the primary either.
+    if (!cluster.isWorker || options.reusePort === true)
+      return new EpollListener(this, endpoint, options, owner);
+    this.#portable.host = this.host;
+    return this.#portable.listen(endpoint, options, owner);
   }
 
   connect(endpoint: Endpoint, owner: ConnectOwner): () => void {
@@ -121,8 +126,8 @@ export class EpollReactor implements Reactor {
   };
 
   adopt(stream: Duplex, carrier: Carrier): Socket {
-    this.#streams.host = this.host;
-    return this.#streams.adopt(stream, carrier);
+    this.#portable.host = this.host;
+    return this.#portable.adopt(stream, carrier);
   }
 
   hold(): () => void {
@@ -148,7 +153,7 @@ export class EpollReactor implements Reactor {
 
   flush(): void {
     this.flushOutput();
-    this.#streams.flush();
+    this.#portable.flush();
   }
 
   /** Sends the shared output now; owners hear of it later. */

@@ -85,12 +85,26 @@ export class NodeReactor extends StreamHost implements Reactor {
   }
 }
 
+/**
+ * A server that says at once when somebody has closed it. In a worker that is to disconnect node:cluster closes all
+ * servers; `'close'` comes only when all connections have ended, which nobody would end who does not know.
+ */
+class SharedServer extends net.Server {
+  onClose: () => void = () => {};
+
+  override close(callback?: (error?: Error) => void): this {
+    super.close(callback);
+    this.onClose();
+    return this;
+  }
+}
+
 class NodeListener implements Listener {
   address: Endpoint;
   dropped = 0;
   readonly #reactor: NodeReactor;
   readonly #owner: ListenerOwner;
-  readonly #server: net.Server;
+  readonly #server: SharedServer;
   readonly #backlog: number;
   readonly #maxConnections: number;
   /** Connections of this listener that are open. */
@@ -111,7 +125,7 @@ class NodeListener implements Listener {
     this.address = to;
     this.#backlog = Math.max(1, options.backlog ?? BACKLOG);
     this.#maxConnections = options.maxConnections ?? Infinity;
-    this.#server = net.createServer({
+    this.#server = new SharedServer({
       ...(to.path === '' ? DEFAULTS : {}),
       allowHalfOpen: true,
       pauseOnConnect: true,
@@ -121,6 +135,11 @@ class NodeListener implements Listener {
     this.#server.on('listening', () => this.#onListening());
     this.#server.on('error', (error) => this.#onError(error));
     this.#server.on('connection', (socket) => this.#onConnection(socket));
+    this.#server.onClose = () => {
+      if (this.#isClosed) return;
+      this.close();
+      owner.onClosed();
+    };
     const { reusePort = false } = options;
     if (reusePort && !canReusePort) {
       const message = 'listen ENOTSUP: reusePort needs the epoll reactor, or Node 22.12 or 23.1';

@@ -57,6 +57,9 @@ class Server {
   onListenError(error: Error): void {
     this.listenError = error;
   }
+  onClosed(): void {
+    this.listening = false;
+  }
   onConnection(): void {
     this.connections++;
   }

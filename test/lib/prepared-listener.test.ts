@@ -84,6 +84,9 @@ class Owner implements PreparedOwner {
   onListenError(error: Error): void {
     this.log.push(`cannot listen: ${error.message}`);
   }
+  onClosed(): void {
+    this.log.push('closed');
+  }
   onConnection(): void {
     this.log.push('connection');
   }

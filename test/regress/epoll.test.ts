@@ -20,6 +20,7 @@ withAddon((addon) => {
       {
         onListening: () => (isListening = true),
         onListenError: (error) => t.error(error),
+        onClosed() {},
         onConnection() {},
         onAcceptError() {},
       },
