@@ -3,7 +3,7 @@
 // written counts as written when little waits for the kernel, so that small writes are gathered, and 'finish'
 // waits for all; stream and connection end together. It has of `net.Socket` what libraries ask a stream for.
 
-import { isIPv6 } from 'node:net';
+import { type AddressInfo, isIPv6 } from 'node:net';
 import { Duplex } from 'node:stream';
 import { ClosedError } from '../scheduler/errors.ts';
 import { Timer, type Timers } from '../scheduler/timers.ts';
@@ -12,6 +12,7 @@ import type { Connection } from './connection.ts';
 import type { Input, Reader } from './input.ts';
 import { guarded } from './io-error.ts';
 import type { Output } from './output.ts';
+import { KEEP_ALIVE } from './reactor/contract.ts';
 
 type Chunk = string | Uint8Array;
 
@@ -41,7 +42,7 @@ export class ConnectionDuplex extends Duplex implements Reader {
   intake: Intake | null = null;
   /** Behind `setTimeout`. */
   #silence: Timer | null = null;
-  #timeout = 0;
+  #timeout: number | undefined = undefined;
 
   constructor(conn: Connection, input: Input, output: Output, timers: Timers) {
     // Strings come as they are: their bytes are made here, and need no further copy.
@@ -129,6 +130,31 @@ export class ConnectionDuplex extends Duplex implements Reader {
     return familyOf(this.localAddress);
   }
 
+  /** This side's; without anything for a Unix socket. */
+  address(): Partial<AddressInfo> {
+    const { localAddress: address, localFamily: family, localPort: port } = this;
+    return address === undefined ? {} : { address, family: family!, port: port! };
+  }
+
+  get connecting(): boolean {
+    return false;
+  }
+
+  /** Not connected: not any more. */
+  get pending(): boolean {
+    return this.destroyed;
+  }
+
+  get readyState(): string {
+    if (this.readable) return this.writable ? 'open' : 'readOnly';
+    return this.writable ? 'writeOnly' : 'closed';
+  }
+
+  /** By its old name. */
+  get bufferSize(): number {
+    return this.writableLength;
+  }
+
   get bytesRead(): number {
     return this.#conn.bytesRead;
   }
@@ -145,7 +171,13 @@ export class ConnectionDuplex extends Duplex implements Reader {
   setKeepAlive(on = false, initialDelay = 0): this {
     if (!on) this.#conn.keepAlive = 0;
     else if (initialDelay > 0) this.#conn.keepAlive = initialDelay;
+    else if (this.#conn.keepAlive === 0) this.#conn.keepAlive = KEEP_ALIVE;
     return this;
+  }
+
+  /** What `setTimeout` was given; undefined before. */
+  get timeout(): number | undefined {
+    return this.#timeout;
   }
 
   /** Emits 'timeout' after so many milliseconds without a byte; does nothing else. 0 for never. */
@@ -156,13 +188,19 @@ export class ConnectionDuplex extends Duplex implements Reader {
       if (ms > 0) this.once('timeout', onTimeout);
       else this.off('timeout', onTimeout);
     }
-    if (ms === 0 || this.destroyed) {
+    if (ms === 0 || ms === Infinity || this.destroyed) {
       this.#silence?.stop();
     } else {
       this.#silence ??= new Timer(this.#timers, () => guarded(() => this.emit('timeout')));
       this.#silence.start(ms);
     }
     return this;
+  }
+
+  /** The peer sees a reset, also over TLS; on a Unix socket it closes. */
+  resetAndDestroy(): this {
+    this.#conn.reset();
+    return this.destroy();
   }
 
   /** Ends, and destroys the stream when all was written. */
@@ -182,7 +220,7 @@ export class ConnectionDuplex extends Duplex implements Reader {
   }
 
   #write(pieces: readonly Piece[], onWritten: Callback): void {
-    if (this.#timeout > 0) this.#silence?.start(this.#timeout);
+    if (this.#timeout) this.#silence?.start(this.#timeout);
     const output = this.#output;
     let isBorrowed = false;
     try {
@@ -215,7 +253,7 @@ export class ConnectionDuplex extends Duplex implements Reader {
       return;
     }
     if (data !== undefined) {
-      if (this.#timeout > 0) this.#silence?.start(this.#timeout);
+      if (this.#timeout) this.#silence?.start(this.#timeout);
       this.#isAsking = false;
       if (this.intake !== null) this.intake.take(data);
       // There is room for more.

@@ -15,6 +15,7 @@ import { Linger } from './linger.ts';
 import { Output } from './output.ts';
 import type { Socket } from './reactor/contract.ts';
 import { ReadingHalf } from './reading-half.ts';
+import { SecureDuplex } from './secure-duplex.ts';
 import { type StartTlsOptions, Upgrade } from './start-tls.ts';
 import { Uptake } from './uptake.ts';
 import { end, flush, write } from './write.ts';
@@ -170,6 +171,9 @@ export class Connection extends ReadingHalf {
    * writing, and else resets it; closing the connection destroys the stream. Errors of the network are the
    * stream's, and an `idleTimeout` is one.
    *
+   * It has what `net.Socket` documents for a connection that is made, and over TLS what `tls.TLSSocket` does
+   * (`encrypted`, `authorized`, `getPeerCertificate`, …), for libraries that ask for it.
+   *
    * @throws BusyError if somebody reads; ClosedError after `close`
    *
    * @example
@@ -195,7 +199,10 @@ export class Connection extends ReadingHalf {
    */
   toDuplex(): Duplex {
     if (this.#closed !== null) throw this.#closed();
-    return new ConnectionDuplex(this, this.input, this.#output, this.#scheduler.timers);
+    const { timers } = this.#scheduler;
+    const { tls } = this;
+    if (tls === null) return new ConnectionDuplex(this, this.input, this.#output, timers);
+    return new SecureDuplex(tls, this, this.input, this.#output, timers);
   }
 
   /** Closed on this side, by `close`, `reset` or the idle timeout. */

@@ -34,9 +34,11 @@ export class TlsInfo {
   /** Why it was not verified, such as `'CERT_HAS_EXPIRED'`; null if it was, or if no certificate was asked for. */
   readonly authorizationError: string | null;
   readonly #certificate: X509Certificate | null;
+  readonly #stream: tls.TLSSocket;
 
   /** @internal */
   constructor(stream: tls.TLSSocket) {
+    this.#stream = stream;
     this.protocol = stream.getProtocol() ?? '';
     this.cipher = stream.getCipher().standardName;
     this.alpnProtocol = stream.alpnProtocol || null;
@@ -50,6 +52,11 @@ export class TlsInfo {
   /** The peer's certificate; null if it has shown none. */
   peerCertificate(): X509Certificate | null {
     return this.#certificate;
+  }
+
+  /** @internal Node's own, which knows more as long as it is open. */
+  get stream(): tls.TLSSocket {
+    return this.#stream;
   }
 }
 
