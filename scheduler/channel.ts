@@ -77,9 +77,10 @@ export class Channel<T> {
    * Hands a value over: returns when a receiver has taken it, or the buffer has. If it is cancelled or
    * loses in a `select`, nothing was sent.
    *
-   * @throws ClosedError if the channel is or gets closed
+   * @throws ClosedError if the channel is or gets closed; TypeError for `closed` and `empty`, which are no values
    */
   send(value: T): Operation<void> {
+    if (value === closed || value === empty) throw notAValue(this.name, value as symbol);
     return new Leaf<void, Channel<T>, T>(SEND, this, value);
   }
 
@@ -94,9 +95,10 @@ export class Channel<T> {
   /**
    * Sends if that is possible at once; says whether it was.
    *
-   * @throws ClosedError if the channel is closed
+   * @throws ClosedError if the channel is closed; TypeError as `send`
    */
   trySend(value: T): boolean {
+    if (value === closed || value === empty) throw notAValue(this.name, value as symbol);
     if (this.#isClosed) throw sendOnClosed(this.name);
     const receiver = this.receivers.shift();
     if (receiver !== null) receiver.fire(value);
@@ -135,6 +137,12 @@ export class Channel<T> {
     for (let one = this.receivers.shift(); one !== null; one = this.receivers.shift()) one.fire(closed);
     for (let one = this.senders.shift(); one !== null; one = this.senders.shift()) one.fail(undefined);
   }
+}
+
+/** A receiver would take it for the end of the stream, or for nothing. */
+function notAValue(name: string, value: symbol): TypeError {
+  const hint = value === closed ? '; to end the stream, call close()' : '';
+  return atLeaf(new TypeError(`${name} expects a value to send, got ${inWords(value)}${hint}`));
 }
 
 function sendOnClosed(name: string): ClosedError {

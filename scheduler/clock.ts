@@ -19,6 +19,73 @@ export interface Clock {
   clearAlarm(): void;
 }
 
+type OnAlarm = (passed?: number) => void;
+
+/** What the schedulers of one clock share. */
+interface Sharing {
+  /** The first of them, which has the alarm of the clock to itself while it is the only one. */
+  readonly first: Alarm;
+  /** The alarms that are set; null while there is but one scheduler. */
+  pending: Set<Alarm> | null;
+}
+
+const sharings = new WeakMap<Clock, Sharing>();
+
+/**
+ * The alarm of one scheduler. A clock has one, but may have several schedulers: then that is set to the earliest of
+ * theirs, and when it comes, those are told whose time it is.
+ */
+export class Alarm {
+  readonly #clock: Clock;
+  readonly #onAlarm: OnAlarm;
+  readonly #sharing: Sharing;
+  #isSet = false;
+  #deadline = 0;
+
+  constructor(clock: Clock, onAlarm: OnAlarm) {
+    this.#clock = clock;
+    this.#onAlarm = onAlarm;
+    const sharing = sharings.get(clock);
+    this.#sharing = sharing ?? { first: this, pending: null };
+    if (sharing === undefined) sharings.set(clock, this.#sharing);
+    else sharing.pending ??= new Set(sharing.first.#isSet ? [sharing.first] : []);
+  }
+
+  /** Replaces the one that was set before. */
+  set(deadline: number): void {
+    this.#isSet = true;
+    this.#deadline = deadline;
+    const { pending } = this.#sharing;
+    if (pending === null) {
+      this.#clock.setAlarm(deadline, this.#onAlarm);
+      return;
+    }
+    pending.add(this);
+    this.#setEarliest(pending);
+  }
+
+  clear(): void {
+    this.#isSet = false;
+    const { pending } = this.#sharing;
+    pending?.delete(this);
+    if (pending === null || pending.size === 0) this.#clock.clearAlarm();
+    // Anew, since a virtual clock waits for a round of the loop in which none of its schedulers had a turn.
+    else this.#setEarliest(pending);
+  }
+
+  #setEarliest(pending: Set<Alarm>): void {
+    let earliest = Infinity;
+    for (const alarm of pending) earliest = Math.min(earliest, alarm.#deadline);
+    this.#clock.setAlarm(earliest, (passed = this.#clock.now()) => {
+      const due = [...pending].filter((alarm) => alarm.#deadline <= passed);
+      for (const alarm of due) pending.delete(alarm);
+      if (pending.size > 0) this.#setEarliest(pending);
+      for (const alarm of due.toSorted((one, other) => one.#deadline - other.#deadline))
+        alarm.#onAlarm(passed);
+    });
+  }
+}
+
 /** The time of the system, with a Node timer as its alarm. */
 export class RealClock implements Clock {
   #timer: NodeJS.Timeout | null = null;

@@ -13,8 +13,8 @@ import { expectWhole } from './numbers.ts';
 /** How to go through the items. */
 export interface ForEachOptions {
   /**
-   * How many items are worked on at once: a whole number, 1 or more. There is no default: what is right
-   * depends on what the work waits for.
+   * How many items are worked on at once: a whole number, 1 or more, or `Infinity`. There is no default: what is
+   * right depends on what the work waits for.
    */
   concurrency: number;
 }
@@ -47,9 +47,10 @@ export function* forEach<T>(
   if (typeof items?.[Symbol.iterator] !== 'function') {
     throw new TypeError(`forEach expects an array or another iterable, got ${inWords(items)}`);
   }
-  expectWhole('the concurrency of forEach', options?.concurrency, 1);
+  const concurrency = options?.concurrency;
+  if (concurrency !== Infinity) expectWhole('the concurrency of forEach', concurrency, 1);
   if (typeof body !== 'function') throw new TypeError(`forEach expects a body, got ${inWords(body)}`);
-  yield* within('forEach', false, null, (inner) => workOn(items, options.concurrency, body, inner));
+  yield* within('forEach', false, null, (inner) => workOn(items, concurrency, body, inner));
 }
 
 function* workOn<T>(

@@ -7,7 +7,7 @@
 //
 //   arm ──► fresh ◄──► fresh ── settle ──► heap (4-ary: deadline, sequence, slot) ── alarm ──► expire
 
-import type { Clock } from './clock.ts';
+import { Alarm, type Clock } from './clock.ts';
 import type { Leaf } from './operation.ts';
 import { reportUncaught } from './warnings.ts';
 
@@ -16,6 +16,7 @@ const FEW = 64;
 
 export class Timers {
   readonly clock: Clock;
+  readonly #alarm: Alarm;
   readonly #onFresh: () => void;
   #sequence = 0;
   /** Armed and not cancelled, fresh or in the heap. */
@@ -38,6 +39,7 @@ export class Timers {
   constructor(clock: Clock, onFresh: () => void) {
     this.clock = clock;
     this.#onFresh = onFresh;
+    this.#alarm = new Alarm(clock, (passed) => this.#expireDue(passed));
   }
 
   /** Timers that are armed. */
@@ -99,13 +101,13 @@ export class Timers {
     }
     if (this.#live === 0) {
       if (this.#slots.length > 0) this.#clean();
-      this.clock.clearAlarm();
+      this.#alarm.clear();
     } else {
-      this.clock.setAlarm(this.#deadlines[0]!, this.#onAlarm);
+      this.#alarm.set(this.#deadlines[0]!);
     }
   }
 
-  readonly #onAlarm = (passed = this.clock.now()): void => {
+  #expireDue(passed = this.clock.now()): void {
     this.#passed = passed;
     while (this.#slots.length > 0 && this.#deadlines[0]! <= passed) {
       const slot = this.#slots[0]!;
@@ -124,7 +126,7 @@ export class Timers {
       }
     }
     this.#onFresh();
-  };
+  }
 
   #takeSlot(timer: Timer): number {
     const slot = this.#freeSlots.pop() ?? this.#timers.length;

@@ -6,13 +6,18 @@ import { dial, listen, serve } from '../../lib/index.ts';
 import {
   CancelledError,
   Channel,
+  closed,
   type Co,
   dump,
+  empty,
+  forEach,
   Latch,
   once,
   type Operation,
   pause,
+  RealClock,
   run,
+  Scheduler,
   scope,
   select,
   shield,
@@ -21,6 +26,8 @@ import {
   spawn,
   suspend,
   timeout,
+  trySelect,
+  VirtualClock,
   wait,
 } from '../../scheduler/index.ts';
 import { errorOf } from '../support/error-of.ts';
@@ -292,3 +299,82 @@ t.test('S3 a coroutine whose callbacks come at once gives way', (t) =>
     other.cancel();
   }),
 );
+
+t.test('a channel took its own symbols for values, which ended its receivers', async (t) => {
+  await virtually(function* () {
+    for (const capacity of [0, 1, Infinity]) {
+      const channel = new Channel<unknown>(capacity, { name: 'news' });
+      const receiver = spawn(() => channel.receive());
+      yield* pause();
+      for (const value of [closed, empty]) {
+        const refused = { name: 'TypeError', message: /^news expects a value to send, got Symbol/ };
+        t.match(yield* errorOf(scope(() => channel.send(value))), refused);
+        t.throws(() => channel.trySend(value), refused);
+        t.throws(() => select({ news: channel.send(value) }), refused);
+        t.throws(() => trySelect({ news: channel.send(value) }), refused);
+      }
+      t.equal(channel.length, 0);
+      t.equal(receiver.state, 'suspended');
+      yield* channel.send(Symbol.for('another'));
+      t.equal(yield* receiver.join(), Symbol.for('another'));
+    }
+  });
+});
+
+t.test('forEach refused to work on all items at once', async (t) => {
+  await virtually(function* () {
+    let most = 0;
+    let now = 0;
+    yield* forEach(Array.from({ length: 300 }).keys(), { concurrency: Infinity }, function* () {
+      most = Math.max(most, ++now);
+      yield* sleep(1);
+      now--;
+    });
+    t.same([most, now], [300, 0]);
+    const failure = new Error('of an item');
+    const failing = forEach([1, 2, 3], { concurrency: Infinity }, function* (item) {
+      yield* sleep(item);
+      if (item === 2) throw failure;
+    });
+    t.equal(yield* errorOf(failing), failure);
+  });
+});
+
+t.test('of two schedulers with one clock only the last to sleep was woken', async (t) => {
+  const clock = new VirtualClock();
+  const log: string[] = [];
+  function* steps(name: string, ms: number, count: number): Co<void> {
+    for (let step = 0; step < count; step++) {
+      yield* sleep(ms);
+      log.push(`${name} ${clock.now()}`);
+    }
+  }
+  const runs = [
+    new Scheduler({ clock }).run(() => steps('a', 100, 3)),
+    new Scheduler({ clock }).run(() => steps('b', 150, 2)),
+    // One that has no timer must not take away those of the others.
+    new Scheduler({ clock }).run(function* () {
+      for (let round = 0; round < 300; round++) yield* pause();
+      log.push(`c ${clock.now()}`);
+    }),
+    new Scheduler({ clock })
+      .run(() => timeout(250, () => sleep(Infinity)))
+      .catch(({ name }) => log.push(name)),
+  ];
+  await Promise.all(runs);
+  t.same(log, ['c 0', 'a 100', 'b 150', 'a 200', 'TimeoutError', 'b 300', 'a 300']);
+  t.equal(clock.now(), 300);
+  await new Scheduler({ clock }).run(() => steps('late', 50, 1));
+  t.equal(log.at(-1), 'late 350');
+
+  const real = new RealClock();
+  const begun = performance.now();
+  const order: string[] = [];
+  await Promise.all(
+    [30, 10, 20].map((ms) =>
+      new Scheduler({ clock: real }).run(() => sleep(ms)).then(() => order.push(`${ms}`)),
+    ),
+  );
+  t.same(order, ['10', '20', '30']);
+  t.ok(performance.now() - begun >= 30);
+});

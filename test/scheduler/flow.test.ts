@@ -118,7 +118,7 @@ t.test('forEach of nothing, of one thing, and misused', async (t) => {
       seen.push(item, index, current().name);
     });
     t.same(seen, ['x', 0, 'read']);
-    for (const concurrency of [0, -1, 1.5, NaN, Infinity, '2', undefined] as number[]) {
+    for (const concurrency of [0, -1, 1.5, NaN, -Infinity, '2', undefined] as number[]) {
       const error = yield* errorOf(forEach([1], { concurrency }, forever));
       t.match(error, { name: 'TypeError', message: /^the concurrency of forEach expects a whole number/ });
     }
