@@ -85,6 +85,7 @@ function* waitFor(client: Client, wish: Wish): Co<string> {
   const limit = wish.timeout === Infinity ? never : after(wish.timeout);
   const conn = client.conn!;
   join(waiter);
+  client.unblock = (reply) => waiter.turn.trySend({ reply });
   blocked.count++;
   try {
     for (;;) {
@@ -101,6 +102,7 @@ function* waitFor(client: Client, wish: Wish): Co<string> {
     }
   } finally {
     blocked.count--;
+    client.unblock = null;
     leave(waiter);
   }
 }

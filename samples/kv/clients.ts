@@ -43,6 +43,12 @@ export class Client implements Watcher {
   pending: (() => Co<string>) | null = null;
   /** Ends after what was said to it. */
   isEnding = false;
+  /** What it sends cannot be understood, or is not meant for us. */
+  isRefused = false;
+  /** Which replies it does not hear: none of them, the next one or the one that comes now, or all but none. */
+  muting: 'none' | 'next' | 'this' | 'all' = 'none';
+  /** Ends its waiting for a list with a reply; false if it does not wait. */
+  unblock: ((reply: string) => boolean) | null = null;
   /** It has asked for something and was not answered; who is blocked is not meant. */
   isBusy = false;
   /** Bytes that were written to it. */
@@ -62,6 +68,20 @@ export class Client implements Watcher {
   end(): void {
     if (this.isBusy) this.isEnding = true;
     else this.conn?.close();
+  }
+
+  /** Ends the client once it was told why, and soon. */
+  refuse(): void {
+    this.isRefused = this.isEnding = true;
+  }
+
+  /** What it hears of a reply, as CLIENT REPLY has it; whom it listens to it is always told. */
+  hears(reply: string): string {
+    if (this.muting === 'none' || (reply.startsWith('*') && this.lastCommand.endsWith('subscribe')))
+      return reply;
+    if (this.muting === 'next') this.muting = 'this';
+    else if (this.muting === 'this') this.muting = 'none';
+    return '';
   }
 
   /** Sends what it did not ask for. A client that does not read is dropped when too much of it waits. */

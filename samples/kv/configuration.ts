@@ -7,7 +7,9 @@ import { type Fsync, settings } from './settings.ts';
 
 /** All that can be asked for; clients and redis-benchmark look at some of them. */
 export function configuration(): Record<string, string> {
-  const { subscriberHard, subscriberSoft, subscriberSeconds } = settings;
+  const [hard, soft] = [settings.subscriberHard, settings.subscriberSoft].map((bytes) =>
+    bytes === Infinity ? 0 : bytes,
+  );
   return {
     save: '',
     databases: '16',
@@ -20,7 +22,7 @@ export function configuration(): Record<string, string> {
     appendfsync: settings.fsync,
     'auto-aof-rewrite-percentage': String(settings.rewritePercentage),
     'auto-aof-rewrite-min-size': String(settings.rewriteMinSize),
-    'client-output-buffer-limit': `pubsub ${subscriberHard} ${subscriberSoft} ${subscriberSeconds}`,
+    'client-output-buffer-limit': `pubsub ${hard} ${soft} ${settings.subscriberSeconds}`,
     'client-query-buffer-limit': String(LONGEST_REQUEST),
   };
 }

@@ -68,8 +68,7 @@ function isHttp(client: Client, name: string): boolean {
   const isSo = /^(post|host:)$/i.test(name);
   if (isSo) {
     console.error(`client ${client.conn?.remoteAddress} speaks HTTP: the connection was closed`);
-    client.conn?.close();
-    client.isEnding = true;
+    client.refuse();
   }
   return isSo;
 }

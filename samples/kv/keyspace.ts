@@ -174,15 +174,15 @@ export class Database {
   changed(key: string): void {
     counts.changes++;
     if (this.watchers.size === 0) return;
-    for (const watcher of this.watchers.get(key) ?? []) watcher.isOutdated = true;
+    outdate(this.watchers.get(key));
   }
 
   clear(): void {
     for (const entry of this.#entries.members) this.#preserve(entry);
+    for (const [key, watchers] of this.watchers) if (this.#entries.has(key)) outdate(watchers);
     this.#entries = new Table();
     this.#expiring = new Table();
     counts.changes++;
-    for (const watchers of this.watchers.values()) for (const watcher of watchers) watcher.isOutdated = true;
   }
 
   /** All entries, those that are over as well. */
@@ -249,8 +249,12 @@ export class Database {
     this.#remove(entry);
     counts.expired++;
     log.append(this.index, ['DEL', entry.key]);
-    for (const watcher of this.watchers.get(entry.key) ?? []) watcher.isOutdated = true;
+    outdate(this.watchers.get(entry.key));
   }
+}
+
+function outdate(watchers: Iterable<Watcher> = []): void {
+  for (const watcher of watchers) watcher.isOutdated = true;
 }
 
 function isOver(entry: Entry): boolean {

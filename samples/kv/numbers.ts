@@ -1,12 +1,10 @@
 // Numbers as clients write them. Whole ones are those of 64 bits, in the one form that each has (no '+1', no '01'):
-// what is small enough is a `number`, and only what is not becomes a bigint. Fractions are added as decimals and not
-// as doubles, so 0.1 and 0.2 are 0.3.
+// what is small enough is a `number`, and only what is not becomes a bigint. Fractions are in fractions.ts.
 
-import { NOT_A_FLOAT, NOT_AN_INTEGER, Refusal } from './reply.ts';
+import { NOT_AN_INTEGER, Refusal } from './reply.ts';
 
 const LARGEST = 2n ** 63n - 1n;
 const SMALLEST = -(2n ** 63n);
-const DECIMALS = 17;
 
 /** A whole number; undefined if the text is none, or too large. Above 2 ** 53 it is a bigint. */
 export function wholeOf(text: string): number | bigint | undefined {
@@ -61,49 +59,6 @@ const UNITS: Record<string, number> = {
 export function memoryOf(text: string): number | undefined {
   const [, digits, unit] = /^(\d{1,12})([kmg]?b?)$/i.exec(text) ?? [];
   return digits === undefined ? undefined : Number(digits) * UNITS[unit!.toLowerCase()]!;
-}
-
-/** A decimal fraction: `units` of a part with so many `decimals`. */
-interface Decimal {
-  readonly units: bigint;
-  readonly decimals: number;
-}
-
-function decimalOf(text: string): Decimal | undefined {
-  const found = /^([+-]?)(\d*)(?:\.(\d*))?(?:e([+-]?\d{1,4}))?$/i.exec(text);
-  if (found === null) return undefined;
-  const [, sign, whole = '', fraction = '', exponent = '0'] = found;
-  if (whole === '' && fraction === '') return undefined;
-  const decimals = fraction.length - Number(exponent);
-  const units = BigInt(whole + fraction) * (sign === '-' ? -1n : 1n);
-  return decimals >= 0 ? { units, decimals } : { units: units * 10n ** BigInt(-decimals), decimals: 0 };
-}
-
-/** The sum of two fractions, with at most 17 decimals. */
-export function addDecimals(text: string, increment: string, refusal = NOT_A_FLOAT): string {
-  const one = text.length > 255 ? undefined : decimalOf(text);
-  if (one === undefined) throw new Refusal(refusal);
-  if (/^[+-]?inf(inity)?$/i.test(increment)) throw new Refusal('ERR increment would produce NaN or Infinity');
-  const other = increment.length > 255 ? undefined : decimalOf(increment);
-  if (other === undefined) throw new Refusal(NOT_A_FLOAT);
-  const decimals = Math.max(one.decimals, other.decimals);
-  const scale = ({ units, decimals: own }: Decimal): bigint => units * 10n ** BigInt(decimals - own);
-  return printDecimal(scale(one) + scale(other), decimals);
-}
-
-function printDecimal(units: bigint, decimals: number): string {
-  let value = units < 0n ? -units : units;
-  let places = decimals;
-  if (places > DECIMALS) {
-    const part = 10n ** BigInt(places - DECIMALS);
-    value = (value + part / 2n) / part;
-    places = DECIMALS;
-  }
-  const digits = String(value).padStart(places + 1, '0');
-  const whole = digits.slice(0, digits.length - places);
-  const fraction = digits.slice(digits.length - places).replace(/0+$/, '');
-  const sign = units < 0n && value !== 0n ? '-' : '';
-  return fraction === '' ? sign + whole : `${sign}${whole}.${fraction}`;
 }
 
 /** How long a client waits at most: seconds as it writes them, milliseconds as given; Infinity for 0. */

@@ -49,10 +49,12 @@ export class RequestParser {
   /** Bytes of it that stood in earlier texts. */
   #consumed = 0;
   readonly #longest: number;
+  readonly #longestBulk: number;
 
   /** @param longest how many bytes of an unfinished request may come */
   constructor(longest = LONGEST_REQUEST) {
     this.#longest = longest;
+    this.#longestBulk = Math.min(LONGEST_BULK, longest);
   }
 
   /** Bytes that wait to be taken apart. */
@@ -128,7 +130,11 @@ export class RequestParser {
         }
         if (text.charCodeAt(at) !== DOLLAR) throw new ProtocolError(`expected '$', got '${text[at]!}'`);
         const length = numberIn(text, at + 1, end);
-        if (!(length >= 0 && length <= LONGEST_BULK)) throw new ProtocolError('invalid bulk length');
+        if (!(length >= 0 && length <= this.#longestBulk)) throw new ProtocolError('invalid bulk length');
+        // Refused as soon as it is announced, and not when all of that has come.
+        if (this.#consumed + end + 2 - this.#start + length > this.#longest) {
+          throw new ProtocolError('too big request');
+        }
         this.#bulk = length;
         this.#at = end + 2;
       }

@@ -2,7 +2,16 @@
 // they have to say as one. Only three things in it wait: reading, writing, and what a command has left `pending`.
 
 import { Buffer } from 'node:buffer';
-import { ClosedError, type Co, type Connection, type Latch, ProtocolError, spawn } from 'skein';
+import {
+  ClosedError,
+  type Co,
+  type Connection,
+  type Latch,
+  ProtocolError,
+  spawn,
+  timeout,
+  TimeoutError,
+} from 'skein';
 import { log } from './append-only.ts';
 import { Client, clients, protocolFailure, totals } from './clients.ts';
 import { unwatch } from './commands/transactions.ts';
@@ -11,6 +20,8 @@ import { execute } from './dispatch.ts';
 
 /** So many characters of replies are written before the next request is performed. */
 const MUCH = 65_536;
+/** Milliseconds that a client has to go when it was told to. */
+const PATIENCE = 500;
 
 export function* serveClient(conn: Connection, stopping: Latch): Co<void> {
   const client = new Client(conn);
@@ -38,14 +49,16 @@ function* converse(client: Client, conn: Connection): Co<void> {
     try {
       parser.add(chunk);
       while (!client.isEnding && parser.next()) {
-        replies += execute(client, parser.args);
+        let reply = execute(client, parser.args);
         if (client.pending !== null) {
           if (replies !== '') yield* say(client, conn, replies, appends);
+          replies = '';
           client.isBusy = false;
-          replies = yield* client.pending();
+          reply = yield* client.pending();
           client.pending = null;
           client.isBusy = true;
         }
+        replies += client.muting === 'none' ? reply : client.hears(reply);
         if (replies.length > MUCH) {
           yield* say(client, conn, replies, appends);
           replies = '';
@@ -53,13 +66,13 @@ function* converse(client: Client, conn: Connection): Co<void> {
       }
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
-      replies += protocolFailure(error.message);
-      client.isEnding = true;
+      replies += client.hears(protocolFailure(error.message));
+      client.refuse();
     }
     // The same as `say`, without a generator around it, for the one write that nearly every chunk has.
     if (log.appends !== appends && log.mustWait) yield* log.committed();
+    if (client.isEnding) return yield* part(client, conn, replies);
     if (replies !== '') yield* conn.write(bytesOf(client, replies));
-    if (client.isEnding) return;
     client.isBusy = false;
   }
 }
@@ -68,6 +81,29 @@ function* converse(client: Client, conn: Connection): Co<void> {
 function* say(client: Client, conn: Connection, replies: string, appends: number): Co<void> {
   if (log.appends !== appends && log.mustWait) yield* log.committed();
   yield* conn.write(bytesOf(client, replies));
+}
+
+/**
+ * Says the last to a client, and waits a moment for it to go. One that is refused has gone then, whether it reads, sends
+ * or does nothing; so has one that goes on sending. From any other no reply is kept, however slowly it reads.
+ */
+function* part(client: Client, conn: Connection, replies: string): Co<void> {
+  // Nothing may be said to it behind the end.
+  unsubscribeAll(client);
+  const { isRefused } = client;
+  let isSending = isRefused;
+  const last = replies === '' ? null : bytesOf(client, replies);
+  if (last !== null && !isRefused) yield* conn.write(last);
+  try {
+    yield* timeout(PATIENCE, function* () {
+      if (last !== null && isRefused) yield* conn.write(last);
+      yield* conn.end();
+      while ((yield* conn.read()) !== null) isSending = true;
+    });
+  } catch (error) {
+    if (!(error instanceof TimeoutError)) throw error;
+    if (isSending) conn.reset();
+  }
 }
 
 function bytesOf(client: Client, replies: string): Buffer {

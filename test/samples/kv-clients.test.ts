@@ -100,3 +100,52 @@ t.test('CLIENT KILL ends another client, and oneself after the answer', async (t
   t.equal(await one.ask('CLIENT', 'KILL', 'ID', own, 'SKIPME', 'no'), 1);
   await until(() => one.isEnded);
 });
+
+t.test('CLIENT UNBLOCK ends the waiting of another client, and of nobody else', async (t) => {
+  const kv = await startKv();
+  t.teardown(() => kv.end('SIGTERM'));
+  const [one, other] = [await KvClient.connect(kv.port), await KvClient.connect(kv.port)];
+  const id = (await other.ask('CLIENT', 'ID')) as number;
+  t.equal(await one.ask('CLIENT', 'UNBLOCK', id), 0, 'it does not wait');
+  const waitingFor = async (...words: string[]): Promise<unknown> => {
+    const popped = other.ask('BLPOP', 'nothing', 0);
+    while (!/blocked_clients:1/.test(String(await one.ask('INFO', 'clients'))));
+    t.equal(await one.ask('CLIENT', 'UNBLOCK', id, ...words), 1);
+    return popped;
+  };
+  t.equal(await waitingFor(), null);
+  t.equal(await waitingFor('timeout'), null);
+  t.same(await waitingFor('ERROR'), { error: 'UNBLOCKED client unblocked via CLIENT UNBLOCK' });
+  t.equal(await other.ask('PING'), 'PONG');
+  t.equal(await one.ask('RPUSH', 'nothing', 'a'), 1);
+  t.equal(await one.ask('CLIENT', 'UNBLOCK', id), 0);
+  t.same(await one.ask('CLIENT', 'UNBLOCK', id, 'NOW'), {
+    error: 'ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR',
+  });
+  for (const client of [one, other]) client.close();
+});
+
+t.test('CLIENT REPLY leaves out the next reply, or all of them', async (t) => {
+  const kv = await startKv();
+  t.teardown(() => kv.end('SIGTERM'));
+  const client = await KvClient.connect(kv.port);
+  const say = (...lines: string[]): void => void client.socket.write(`${lines.join('\r\n')}\r\n`);
+  const heard = async (...lines: string[]): Promise<unknown[]> => {
+    say(...lines, 'CLIENT REPLY ON', 'ECHO over');
+    await until(() => client.replies.at(-1) === 'over', 'the echo');
+    return client.replies.splice(0).slice(0, -2);
+  };
+  t.same(await heard('CLIENT REPLY SKIP', 'ECHO a', 'ECHO b'), ['b']);
+  t.same(await heard('CLIENT REPLY SKIP', 'BLPOP nothing 0.01', 'ECHO b'), ['b']);
+  t.same(await heard('CLIENT REPLY SKIP', 'NOSUCH', 'ECHO b'), ['b']);
+  t.same(
+    await heard('CLIENT REPLY OFF', 'ECHO a', 'CLIENT REPLY SKIP', 'ECHO b', 'MULTI', 'ECHO c', 'EXEC'),
+    [],
+  );
+  t.same(await heard('CLIENT REPLY OFF', 'SUBSCRIBE x', 'UNSUBSCRIBE x'), [
+    ['subscribe', 'x', 1],
+    ['unsubscribe', 'x', 0],
+  ]);
+  t.same(await heard('CLIENT REPLY OFF', 'RESET', 'PING'), ['RESET', 'PONG']);
+  client.close();
+});

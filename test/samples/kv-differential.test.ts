@@ -5,6 +5,7 @@ import { encode, hasRedisServer, KvClient, type Reply, startKv, startRedis } fro
 const seed = Number(process.env['SKEIN_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 /** Commands in a sequence, and sequences. */
 const LENGTH = 200;
+const STEPS = Number(process.env['SKEIN_STEPS'] ?? 1500);
 const RUNS = Number(process.env['SKEIN_RUNS'] ?? 60);
 
 /** A reply as it can be compared. */
@@ -77,6 +78,91 @@ t.test(
       for (const client of clients) client.close();
       if (here !== there) return;
     }
+  },
+);
+
+/** A server with a client for each key, who watches that one, and another who changes them. */
+class Watched {
+  readonly #changing: KvClient;
+  readonly #watching: readonly KvClient[];
+
+  private constructor(changing: KvClient, watching: readonly KvClient[]) {
+    this.#changing = changing;
+    this.#watching = watching;
+  }
+
+  static async connect(port: number): Promise<Watched> {
+    const [changing, ...watching] = await Promise.all(
+      Array.from({ length: 1 + KEYS.length }, () => KvClient.connect(port)),
+    );
+    await changing!.ask('FLUSHALL');
+    return new Watched(changing!, watching);
+  }
+
+  /** Which keys are changed by a command, as those who watch them are told; and its reply. */
+  async changes(words: readonly string[]): Promise<{ changed: string[]; reply: Reply }> {
+    await Promise.all(this.#watching.map((client, index) => client.ask('WATCH', KEYS[index]!)));
+    const reply = await this.#changing.ask(...words);
+    const results = await Promise.all(
+      this.#watching.map((client) => client.askAll([['MULTI'], ['PING'], ['EXEC']])),
+    );
+    return { changed: KEYS.filter((_, index) => results[index]![2] === null), reply };
+  }
+
+  close(): void {
+    for (const client of [this.#changing, ...this.#watching]) client.close();
+  }
+}
+
+const KEYS = Array.from({ length: 6 }, (_, index) => `key${index}`);
+/** Beside the random ones, those that they leave out or seldom pick; the letters are keys. */
+const CHANGES = [
+  'FLUSHALL',
+  'FLUSHDB',
+  'PEXPIRE key1 -1',
+  'GETEX key1 PXAT 1',
+  'SETRANGE key1 0 ',
+  'LTRIM key1 0 -1',
+  'LTRIM key1 5 1',
+  'SPOP key1 0',
+  'SPOP key1 100',
+  'SMOVE key1 key1 a',
+  'RENAME key1 key1',
+  'LMOVE key1 key1 LEFT LEFT',
+  'BLPOP key1 key2 0.01',
+  'BRPOPLPUSH key1 key1 0.01',
+  'SET key1 a PXAT 1',
+  'SETEX key1 1000 a',
+  'HSET key1 a a',
+  'SADD key1 a',
+  'SET key1 a',
+];
+
+t.test(
+  'watches are touched by the same commands as those of redis-server',
+  { skip: !hasRedisServer && 'no redis-server here', timeout: 60_000 },
+  async (t) => {
+    const [kv, redis] = await Promise.all([startKv(), startRedis()]);
+    t.teardown(async () => {
+      await Promise.all([kv.end('SIGTERM'), redis.stop()]);
+    });
+    const [ours, theirs] = await Promise.all([kv, redis].map(({ port }) => Watched.connect(port)));
+    const chance = new Chance(seed);
+    const differences: string[] = [];
+    let changing = 0;
+    for (let step = 0; step < STEPS && differences.length < 10; step++) {
+      const { words } =
+        chance.below(6) === 0 ? { words: chance.oneOf(CHANGES).split(' ') } : randomCommand(chance);
+      // SPOP with a count picks other members there than here.
+      if (/^(multi|exec|discard|watch|select|spop)$/i.test(words[0]!)) continue;
+      const [here, there] = await Promise.all([ours!.changes(words), theirs!.changes(words)]);
+      if (here.changed.length > 0) changing++;
+      if (here.changed.join() !== there.changed.join())
+        differences.push(`${JSON.stringify(words)} ${JSON.stringify([here, there])}`);
+    }
+    t.same(differences, [], `SKEIN_SEED=${seed}`);
+    t.ok(changing > 0.1 * STEPS && changing < 0.9 * STEPS, `${changing} of ${STEPS} changed something`);
+    for (const one of [ours, theirs]) one!.close();
   },
 );
 

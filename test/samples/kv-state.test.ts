@@ -1,7 +1,8 @@
 import { globMatches } from '../../samples/kv/glob.ts';
 import { splitInline } from '../../samples/kv/inline.ts';
 import { List } from '../../samples/kv/list.ts';
-import { addDecimals, wholeOf } from '../../samples/kv/numbers.ts';
+import { addFractions } from '../../samples/kv/fractions.ts';
+import { wholeOf } from '../../samples/kv/numbers.ts';
 import { Member, own, Table } from '../../samples/kv/table.ts';
 import t from 'tap';
 import { Chance } from '../support/kv-commands.ts';
@@ -120,11 +121,40 @@ t.test('patterns, words, numbers', async (t) => {
       undefined,
     ],
   );
-  t.equal(addDecimals('0.1', '0.2'), '0.3');
-  t.equal(addDecimals('10.50', '-5e-1'), '10');
-  t.equal(addDecimals('-.5', '.25'), '-0.25');
-  t.throws(() => addDecimals('1', 'inf'), /NaN or Infinity/);
-  t.throws(() => addDecimals('1..', '1'), /not a valid float/);
+  // As Redis 7.0 adds them on x86.
+  for (const [one, other, sum] of [
+    ['0.1', '0.2', '0.3'],
+    ['10.50', '-5e-1', '10'],
+    ['-.5', '.25', '-0.25'],
+    ['0', '0.024390243902439025', '0.02439024390243902'],
+    ['0.02439024390243902', '-0.024390243902439025', '0'],
+    ['0x1p-2', '+0X.8', '0.75'],
+    ['18446744073709551616', '1', '18446744073709551616'],
+    ['18446744073709551616', '3', '18446744073709551620'],
+    ['-1e-17', '0', '-0.00000000000000001'],
+    ['-1e-18', '0', '0'],
+    ['1e-4950', '0', '0'],
+  ])
+    t.equal(addFractions(one!, other!), sum, `${one} + ${other}`);
+  t.equal(addFractions('1e4931', '0').length, 4932);
+  for (const other of ['inf', '-Infinity', '1e4932'])
+    t.throws(() => addFractions('1.1e4932', other), /NaN or Infinity/, other);
+  for (const none of [
+    '',
+    '.',
+    '1..',
+    ' 1',
+    '1 ',
+    '1e',
+    'e5',
+    '0x',
+    '0x.p1',
+    'nan',
+    '1e4933',
+    '1e-4952',
+    '--1',
+  ])
+    t.throws(() => addFractions(none, '1'), /not a valid float/, none);
   const long = 'x'.repeat(9000);
   t.equal(own(long.slice(1)), long.slice(1));
 });

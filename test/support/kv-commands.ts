@@ -37,6 +37,21 @@ const WORDS = [
 ];
 const NUMBERS = ['0', '1', '2', '-1', '-2', '5', '100', '-100', 'x', '1.5', '9223372036854775807', '01'];
 
+const FRACTIONS = [
+  '1',
+  '-2',
+  '3',
+  'x',
+  '12',
+  '0.1',
+  '-3.7',
+  '1e-5',
+  '0.024390243902439025',
+  '1e22',
+  '0x1f',
+  'inf',
+];
+
 /** What may stand at a place of a command. */
 const places: Readonly<Record<string, (chance: Chance) => string[]>> = {
   k: (chance) => [`key${chance.below(6)}`],
@@ -44,8 +59,7 @@ const places: Readonly<Record<string, (chance: Chance) => string[]>> = {
   v: (chance) => [chance.oneOf(WORDS)],
   V: (chance) => Array.from({ length: 1 + chance.below(4) }, () => chance.oneOf(WORDS)),
   n: (chance) => [chance.oneOf(NUMBERS)],
-  // Where the sum would have more digits than a long double, kv and Redis differ.
-  f: (chance) => [chance.oneOf(['1', '-2', '3', 'x', '12'])],
+  f: (chance) => [chance.oneOf(FRACTIONS)],
   // One that is mostly fine, so that commands are not mostly refused.
   i: (chance) => [String(chance.below(8) - 3)],
   P: (chance) =>

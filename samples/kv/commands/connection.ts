@@ -2,9 +2,25 @@
 
 import { type Client, clients } from '../clients.ts';
 import { command } from '../command.ts';
+import { wrongNumber } from '../dispatch.ts';
 import { databases } from '../keyspace.ts';
 import { expectWhole, wholeOf } from '../numbers.ts';
-import { array, bulk, bulkOrNil, EMPTY_ARRAY, integer, OK, PONG, Refusal, simple, SYNTAX } from '../reply.ts';
+import {
+  array,
+  bulk,
+  bulkOrNil,
+  EMPTY_ARRAY,
+  failure,
+  integer,
+  NIL_ARRAY,
+  OK,
+  ONE,
+  PONG,
+  Refusal,
+  simple,
+  SYNTAX,
+  ZERO,
+} from '../reply.ts';
 import { unsubscribeAll } from './pubsub.ts';
 import { unwatch } from './transactions.ts';
 
@@ -38,6 +54,7 @@ function reset(client: Client): string {
   unsubscribeAll(client);
   client.database = databases[0]!;
   client.name = '';
+  client.muting = 'none';
   return simple('RESET');
 }
 
@@ -74,32 +91,80 @@ function nameOf(text: string): string {
   return text;
 }
 
+/** How many arguments a subcommand takes, as that of a command. */
+const ARITIES: Readonly<Record<string, number>> = {
+  ID: 2,
+  GETNAME: 2,
+  INFO: 2,
+  LIST: -2,
+  KILL: -3,
+  SETNAME: 3,
+  'NO-EVICT': 3,
+  SETINFO: 4,
+  REPLY: 3,
+  UNBLOCK: -3,
+};
+
 function aboutClients(client: Client, args: readonly string[]): string {
   const word = args[1]!.toUpperCase();
   const value = args[2];
-  if (word === 'ID' && args.length === 2) return integer(client.id);
-  if (word === 'GETNAME' && args.length === 2) return bulkOrNil(client.name === '' ? undefined : client.name);
-  if (word === 'INFO' && args.length === 2) return bulk(`${client.describe()}\n`);
+  const arity = ARITIES[word];
+  if (arity === undefined) {
+    throw new Refusal(`ERR unknown subcommand '${args[1]!.slice(0, 128)}'. Try CLIENT HELP.`);
+  }
+  if (arity > 0 ? args.length !== arity : args.length < -arity) {
+    throw new Refusal(wrongNumber(`client|${word.toLowerCase()}`));
+  }
+  if (word === 'ID') return integer(client.id);
+  if (word === 'GETNAME') return bulkOrNil(client.name === '' ? undefined : client.name);
+  if (word === 'INFO') return bulk(`${client.describe()}\n`);
   if (word === 'LIST') return list(args);
-  if (word === 'KILL' && value !== undefined) return kill(client, args);
-  if (word === 'SETNAME' && args.length === 3) {
+  if (word === 'KILL') return kill(client, args);
+  if (word === 'REPLY') return setReplies(client, value!);
+  if (word === 'UNBLOCK') return unblock(args);
+  if (word === 'SETNAME') {
     client.name = nameOf(value!);
     return OK;
   }
-  if (word === 'NO-EVICT' && args.length === 3) {
+  if (word === 'NO-EVICT') {
     if (!/^(on|off)$/i.test(value!)) throw new Refusal(SYNTAX);
     client.isNoEvict = value!.toUpperCase() === 'ON';
     return OK;
   }
-  if (word === 'SETINFO' && args.length === 4) {
-    if (value!.toUpperCase() === 'LIB-NAME') client.libName = nameOf(args[3]!);
-    else if (value!.toUpperCase() === 'LIB-VER') client.libVersion = nameOf(args[3]!);
-    else throw new Refusal(`ERR Unrecognized option '${value!}'`);
+  if (value!.toUpperCase() === 'LIB-NAME') client.libName = nameOf(args[3]!);
+  else if (value!.toUpperCase() === 'LIB-VER') client.libVersion = nameOf(args[3]!);
+  else throw new Refusal(`ERR Unrecognized option '${value!}'`);
+  return OK;
+}
+
+/** CLIENT REPLY. In a transaction nothing can be left out: its replies are counted. */
+function setReplies(client: Client, value: string): string {
+  const word = value.toUpperCase();
+  if (!['ON', 'OFF', 'SKIP'].includes(word)) throw new Refusal(SYNTAX);
+  if (word === 'ON') {
+    client.muting = 'none';
     return OK;
   }
-  throw new Refusal(
-    `ERR unknown subcommand or wrong number of arguments for '${args[1]!.slice(0, 128)}'. Try CLIENT HELP.`,
-  );
+  if (client.isInTransaction) throw new Refusal('ERR CLIENT REPLY in a transaction can only be ON');
+  if (word === 'OFF') client.muting = 'all';
+  else if (client.muting !== 'all') client.muting = 'next';
+  return '';
+}
+
+/** CLIENT UNBLOCK: a client that waits for a list waits no more. */
+function unblock(args: readonly string[]): string {
+  if (args.length > 4) {
+    throw new Refusal(
+      `ERR unknown subcommand or wrong number of arguments for '${args[1]!.slice(0, 128)}'. Try CLIENT HELP.`,
+    );
+  }
+  const how = args[3]?.toUpperCase() ?? 'TIMEOUT';
+  if (how !== 'TIMEOUT' && how !== 'ERROR') {
+    throw new Refusal('ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR');
+  }
+  const other = clients.get(expectWhole(args[2]!));
+  const reply = how === 'TIMEOUT' ? NIL_ARRAY : failure('UNBLOCKED client unblocked via CLIENT UNBLOCK');
+  return other?.unblock?.(reply) === true ? ONE : ZERO;
 }
 
 function list(args: readonly string[]): string {

@@ -2,8 +2,9 @@
 
 import type { Client } from '../clients.ts';
 import { command } from '../command.ts';
+import { addFractions } from '../fractions.ts';
 import { writeDown } from '../journal.ts';
-import { addDecimals, sumOf, wholeOf } from '../numbers.ts';
+import { sumOf, wholeOf } from '../numbers.ts';
 import { bulk, integer, NOT_AN_INTEGER, Refusal } from '../reply.ts';
 
 export const counters = [
@@ -38,7 +39,7 @@ function negative(text: string): number | bigint {
 
 function increaseByFraction({ database }: Client, args: readonly string[]): string {
   const [, key, by] = args as [string, string, string];
-  const sum = addDecimals(database.text(key) ?? '0', by);
+  const sum = addFractions(database.text(key) ?? '0', by);
   database.set(key, sum, true);
   writeDown(['SET', key, sum, 'KEEPTTL']);
   return bulk(sum);

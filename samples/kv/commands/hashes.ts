@@ -3,9 +3,10 @@
 import type { Client } from '../clients.ts';
 import { command } from '../command.ts';
 import { wrongNumber } from '../dispatch.ts';
+import { addFractions, expectFraction } from '../fractions.ts';
 import { type Database, Field, Hash } from '../keyspace.ts';
 import { writeDown } from '../journal.ts';
-import { addDecimals, expectWhole, sumOf, wholeOf } from '../numbers.ts';
+import { expectWhole, sumOf, wholeOf } from '../numbers.ts';
 import {
   array,
   bulk,
@@ -110,8 +111,8 @@ function increase({ database }: Client, args: readonly string[]): string {
 
 function increaseByFraction({ database }: Client, args: readonly string[]): string {
   const [, key, name, by] = args as [string, string, string, string];
-  addDecimals('0', by);
-  const sum = addDecimals(
+  if (expectFraction(by) === null) throw new Refusal('ERR value is NaN or Infinity');
+  const sum = addFractions(
     database.at(key, Hash)?.get(name)?.value ?? '0',
     by,
     'ERR hash value is not a float',

@@ -117,7 +117,9 @@ function move({ database }: Client, args: readonly string[]): string {
   database.changed(from);
   database.deleteIfEmpty(from, source);
   const target = database.toFill(to, Members);
-  if (!target.has(member)) target.add(new Member(own(member)));
-  database.changed(to);
+  if (!target.has(member)) {
+    target.add(new Member(own(member)));
+    database.changed(to);
+  }
   return ONE;
 }
