@@ -6,6 +6,7 @@
 //   inner ── take, while somebody asks ──► #preparing ── done ──► #ready ──► take
 //                                              └── failed, or too late ──► onPrepareError
 
+import { afterPoll } from '../scheduler/clock.ts';
 import { TimeoutError } from '../scheduler/errors.ts';
 import type { Endpoint, Listener, ListenerOwner, Socket } from './reactor/contract.ts';
 
@@ -131,8 +132,10 @@ export class PreparedListener implements Listener, PreparedOwner {
   #prepare(socket: Socket): void {
     const { step, timeout } = this.#preparation;
     const peer = socket.remoteAddress;
+    let cancelExpiry: (() => void) | null = null;
     const leave = (): void => {
       clearTimeout(timer);
+      cancelExpiry?.();
       this.#preparing.delete(abandon);
     };
     const abandon = (): void => {
@@ -155,8 +158,10 @@ export class PreparedListener implements Listener, PreparedOwner {
     // A timer of Node's own: those of the scheduler keep the process alive, and here perhaps nobody waits.
     const timer = setTimeout(
       () => {
-        abandon();
-        fail(new TimeoutError(`not done after ${timeout} ms`));
+        cancelExpiry = afterPoll(() => {
+          abandon();
+          fail(new TimeoutError(`not done after ${timeout} ms`));
+        });
       },
       Math.min(timeout, LONGEST),
     );

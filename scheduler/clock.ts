@@ -86,11 +86,24 @@ export class Alarm {
   }
 }
 
+/**
+ * @internal Calls back once input was polled for, and what came has got to whoever waits for it; for a deadline that has
+ * passed. Gives a function that takes the call back.
+ */
+export function afterPoll(callback: () => void): () => void {
+  // Immediates run after the poll that follows the timers. What it has brought may take one of them as well, as the end
+  // of a TLS handshake does: so this is the one after.
+  let immediate = setImmediate(() => {
+    immediate = setImmediate(callback);
+  });
+  return () => clearImmediate(immediate);
+}
+
 /** The time of the system, with a Node timer as its alarm. */
 export class RealClock implements Clock {
   #timer: NodeJS.Timeout | null = null;
-  /** The time has come, and the poll that follows has not ended. */
-  #poll: NodeJS.Immediate | null = null;
+  /** Set while the time has come, and the poll that follows has not ended. */
+  #cancelAlarm: (() => void) | null = null;
   #deadline = Infinity;
 
   now(): number {
@@ -99,16 +112,15 @@ export class RealClock implements Clock {
 
   setAlarm(deadline: number, onAlarm: (passed: number) => void): void {
     // An alarm that comes too early does no harm and saves a new timer: the next one is set then.
-    if (this.#poll !== null || (this.#timer !== null && this.#deadline <= deadline)) return;
+    if (this.#cancelAlarm !== null || (this.#timer !== null && this.#deadline <= deadline)) return;
     this.clearAlarm();
     this.#deadline = deadline;
     const delay = Math.min(Math.max(Math.ceil(deadline - this.now()), 1), LONGEST);
     this.#timer = setTimeout(() => {
       this.#timer = null;
       const passed = this.now();
-      // Immediates run after the poll that follows the timers.
-      this.#poll = setImmediate(() => {
-        this.#poll = null;
+      this.#cancelAlarm = afterPoll(() => {
+        this.#cancelAlarm = null;
         onAlarm(passed);
       });
     }, delay);
@@ -116,9 +128,9 @@ export class RealClock implements Clock {
 
   clearAlarm(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
-    if (this.#poll !== null) clearImmediate(this.#poll);
+    this.#cancelAlarm?.();
     this.#timer = null;
-    this.#poll = null;
+    this.#cancelAlarm = null;
   }
 }
 
