@@ -13,6 +13,7 @@ import type { Input, Reader } from './input.ts';
 import { guarded } from './io-error.ts';
 import type { Output } from './output.ts';
 import { KEEP_ALIVE } from './reactor/contract.ts';
+import { Uptake } from './uptake.ts';
 
 type Chunk = string | Uint8Array;
 
@@ -69,6 +70,11 @@ export class ConnectionDuplex extends Duplex implements Reader {
   /** It waits for input. */
   get isAsking(): boolean {
     return this.#isAsking;
+  }
+
+  /** How much the peer takes of what was written. */
+  uptake(): Uptake {
+    return new Uptake(this.#output);
   }
 
   /** Of `Reader`: there is something to take, or the connection was closed. */

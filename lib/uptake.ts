@@ -2,16 +2,21 @@
 // bytes says nothing of the peer. A look is a system call, and compares with the look before. So it costs nothing until
 // a timer is about to give a connection up, and is not for anything that happens per message.
 
-import type { Output } from './output.ts';
+import type { Socket } from './reactor/contract.ts';
+
+/** What it looks at: the socket of an output, which is another one once TLS has begun. */
+export interface Taken {
+  readonly socket: Pick<Socket, 'unacknowledged' | 'written' | 'sent'>;
+}
 
 export class Uptake {
-  readonly #output: Output;
+  readonly #output: Taken;
   /** What the peer had taken at the last look; undefined before the first. */
   #taken: number | undefined;
   #left = 0;
   #isTold = true;
 
-  constructor(output: Output) {
+  constructor(output: Taken) {
     this.#output = output;
   }
 

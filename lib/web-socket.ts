@@ -2,14 +2,22 @@
 // receiver at a time; while enough wait for it nothing more is read (N1); a clean close is a value, anything else an
 // error (N5).
 
-import type { WebSocket } from 'ws';
+import net from 'node:net';
+import type { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
+import { WebSocket } from 'ws';
 import { atLeaf } from '../scheduler/at-leaf.ts';
 import { BusyError, ClosedError, inWords } from '../scheduler/errors.ts';
 import { kind } from '../scheduler/kind.ts';
 import { Leaf, type Operation } from '../scheduler/operation.ts';
 import { Ring } from '../scheduler/ring.ts';
 import { suspend } from '../scheduler/suspend.ts';
+import type { Timers } from '../scheduler/timers.ts';
+import { ConnectionDuplex } from './connection-duplex.ts';
+import { Patience } from './patience.ts';
 import { prematureClose } from './reactor/system-error.ts';
+import { queuedByTable } from './reactor/tcp-table.ts';
+import { Uptake } from './uptake.ts';
 
 /** Text is a string, binary data a Buffer. */
 export type Message = string | Buffer;
@@ -24,6 +32,17 @@ const ABNORMAL = 1006;
 
 type Receiver = Leaf<Message | null, WebSocketConnection>;
 
+/** The `closeTimeout` of `ws`, which cuts a slow reader off like any other: as long as Node takes. */
+export const NEVER = 2_147_483_647;
+
+/** Says when its closing handshake begins, on either side: `ws` calls `close` for that of the peer, too. */
+export class Closable extends WebSocket {
+  override close(code?: number, data?: string | Buffer): void {
+    super.close(code, data);
+    this.emit('closing');
+  }
+}
+
 /** A WebSocket. `serveWebSocket` and `dialWebSocket` make them. */
 export class WebSocketConnection {
   readonly #ws: WebSocket;
@@ -34,10 +53,17 @@ export class WebSocketConnection {
   #error: Error | null = null;
   /** It was cut off on this side. */
   #isReset = false;
+  readonly #timers: Timers;
+  /** Null until it is open. */
+  #stream: Duplex | null = null;
+  /** While it is being closed. */
+  #patience: Patience | null = null;
 
   /** @internal */
-  constructor(ws: WebSocket) {
+  constructor(ws: WebSocket, timers: Timers) {
     this.#ws = ws;
+    this.#timers = timers;
+    ws.on('closing', () => this.#onClosing());
     ws.on('message', (data: Buffer, isBinary: boolean) => this.#onMessage(isBinary ? data : String(data)));
     ws.on('error', (error) => (this.#error ??= error));
     ws.on('close', (code, reason) => this.#onClose(code, String(reason)));
@@ -86,8 +112,9 @@ export class WebSocketConnection {
   }
 
   /**
-   * Closes it: what was sent is still delivered. `receive` gives what comes before the peer's answer, and then null;
-   * a peer that has not answered after 30 s breaks it off. May be called twice.
+   * Closes it: what was sent is still delivered, however slow the peer reads. `receive` gives what comes before the peer's
+   * answer, and then null. A peer that neither takes nor sends anything for 5 s breaks it off, and so does one that takes
+   * less than 1 KiB/s for 30 s; while messages wait for `receive` it is 30 s. May be called twice.
    *
    * @throws TypeError for a code that may not be sent, or a reason of more than 123 bytes
    */
@@ -131,6 +158,26 @@ export class WebSocketConnection {
     this.#receiver = receiver;
   }
 
+  /** @internal What it goes over, from the moment in which it is open. */
+  set stream(stream: Duplex) {
+    this.#stream = stream;
+  }
+
+  #onClosing(): void {
+    const stream = this.#stream;
+    if (stream === null || this.#closeCode !== 0) return;
+    this.#patience ??= new Patience(
+      {
+        uptake: uptakeOf(stream),
+        received: () => (stream as net.Socket).bytesRead,
+        // Nothing is read while messages wait.
+        isHeldUp: () => this.#messages.length >= ENOUGH,
+        giveUp: (hasAll) => giveUp(stream, hasAll),
+      },
+      this.#timers,
+    );
+  }
+
   #onMessage(message: Message): void {
     this.#messages.push(message);
     if (this.#messages.length >= ENOUGH) this.#ws.pause();
@@ -138,6 +185,7 @@ export class WebSocketConnection {
   }
 
   #onClose(code: number, reason: string): void {
+    this.#patience?.stop();
     this.#closeCode = code || NO_STATUS;
     this.#closeReason = reason;
     this.#receiver?.notify();
@@ -155,3 +203,35 @@ const RECEIVE = kind<Message | null, WebSocketConnection>({
   disarm: (operation) => operation.target.await(null),
   describe: () => 'receiving from a WebSocket',
 });
+
+function uptakeOf(stream: Duplex): Uptake {
+  if (stream instanceof ConnectionDuplex) return stream.uptake();
+  const socket = {
+    unacknowledged(): number | undefined {
+      const queued = queuedByTable(stream);
+      return queued === undefined ? undefined : queued + stream.writableLength;
+    },
+    get written(): number {
+      return (stream as Partial<net.Socket>).bytesWritten ?? 0;
+    },
+    get sent(): number {
+      return this.written - stream.writableLength;
+    },
+  };
+  return new Uptake({ socket });
+}
+
+/** The peer of a stream is given up: what it has taken everything of may end as it should. */
+function giveUp(stream: Duplex, hasAll: boolean): void {
+  if (hasAll && 'destroySoon' in stream) (stream as net.Socket).destroySoon();
+  else if (canReset(stream)) stream.resetAndDestroy();
+  else stream.destroy();
+}
+
+function canReset(stream: Duplex): stream is ConnectionDuplex | net.Socket {
+  if (stream instanceof ConnectionDuplex) return true;
+  // Node has RST for TCP alone, and not after the end.
+  const isTcp =
+    stream instanceof net.Socket && !(stream instanceof TLSSocket) && stream.remotePort !== undefined;
+  return isTcp && !stream.writableEnded;
+}

@@ -7,18 +7,18 @@
 
 // Invariant: no WebSocket outlives its handler.
 
-import { type ClientOptions, WebSocket, WebSocketServer } from 'ws';
+import { type ClientOptions, WebSocketServer } from 'ws';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { timeout } from '../scheduler/deadline.ts';
 import { inWords, isCancelledError } from '../scheduler/errors.ts';
 import { scope } from '../scheduler/inner-scope.ts';
 import type { Co, Operation } from '../scheduler/operation.ts';
 import { whenClosed } from '../scheduler/stream-state.ts';
+import { currentScheduler } from '../scheduler/run.ts';
 import { suspend } from '../scheduler/suspend.ts';
 import { type HttpHandler, type HttpOptions, serveHttp, type UpgradeHandler } from './http.ts';
 import type { Where } from './serve.ts';
-import { WebSocketConnection } from './web-socket.ts';
+import { Closable, NEVER, WebSocketConnection } from './web-socket.ts';
 
 export { type Message, WebSocketConnection } from './web-socket.ts';
 
@@ -35,9 +35,6 @@ export interface WebSocketOptions {
 }
 
 const MAX_PAYLOAD = 1_048_576;
-
-/** Milliseconds that a client has to answer the close. */
-const FAREWELL = 5_000;
 
 const GOING_AWAY = 1001;
 const INTERNAL_ERROR = 1011;
@@ -121,7 +118,13 @@ export function webSockets(handler: WebSocketHandler, options: WebSocketOptions 
   if (typeof handler !== 'function') {
     throw new TypeError(`webSockets expects a handler, got ${inWords(handler)}`);
   }
-  const server = new WebSocketServer({ noServer: true, clientTracking: false, maxPayload });
+  const server = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    maxPayload,
+    WebSocket: Closable,
+    ...{ closeTimeout: NEVER },
+  });
   return function* (request, stream, head, stopping) {
     const socket = yield* accept(server, request, stream, head);
     if (socket === null) return;
@@ -146,11 +149,14 @@ function accept(
   head: Buffer,
 ): Operation<WebSocketConnection | null> {
   return suspend<WebSocketConnection | null>((resume) => {
+    const { timers } = currentScheduler();
     // The client may be gone already, and `ws` then says nothing.
     const forget = whenClosed(stream, () => resume(null, null));
     server.handleUpgrade(request, stream, head, (ws) => {
       forget();
-      resume(null, new WebSocketConnection(ws));
+      const socket = new WebSocketConnection(ws, timers);
+      socket.stream = stream;
+      resume(null, socket);
     });
     return forget;
   });
@@ -173,13 +179,11 @@ function* attend(socket: WebSocketConnection, handler: () => Co<void> | Operatio
   }
 }
 
-/** Lets what was sent arrive. Who is cut off has had its time: its wait ends at once. */
+/** Lets what was sent arrive, which ends as `close` says. Who is cut off has had its time: its wait ends at once. */
 function* farewell(socket: WebSocketConnection): Co<void> {
   try {
-    yield* timeout(FAREWELL, function* () {
-      // The answer comes behind what nobody receives any more.
-      while ((yield* socket.receive()) !== null);
-    });
+    // The answer comes behind what nobody receives any more.
+    while ((yield* socket.receive()) !== null);
   } catch (error) {
     // How the handler has ended is what counts.
     if (isCancelledError(error)) throw error;
@@ -212,8 +216,10 @@ export function dialWebSocket(
 ): Operation<WebSocketConnection> {
   const { protocols = [], ...clientOptions } = options;
   return suspend<WebSocketConnection>(function dialling(resume) {
-    const ws = new WebSocket(url, protocols, { maxPayload: MAX_PAYLOAD, ...clientOptions });
-    const socket = new WebSocketConnection(ws);
+    const ours = { maxPayload: MAX_PAYLOAD, closeTimeout: NEVER };
+    const ws = new Closable(url, protocols, { ...ours, ...clientOptions });
+    const socket = new WebSocketConnection(ws, currentScheduler().timers);
+    ws.once('upgrade', (response) => (socket.stream = response.socket));
     ws.once('error', (error) => resume(error));
     ws.once('open', () => resume(null, socket));
     return () => socket.reset();

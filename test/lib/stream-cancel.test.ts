@@ -132,7 +132,7 @@ class MadeUpWebSocket extends EventEmitter {
 
 everywhere('the receive of a WebSocket', () => {
   const ws = new MadeUpWebSocket();
-  const conn = new WebSocketConnection(ws as never);
+  const conn = new WebSocketConnection(ws as never, undefined as never);
   const received: unknown[] = [];
   function* receiver(): Co<void> {
     for (;;) {
