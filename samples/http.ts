@@ -6,6 +6,7 @@
 // that reads slowly costs one piece of memory. A client that goes away ends the loop wherever it waits, and the file is
 // closed. What takes a promise that must not get lost, such as that of an open file, stands in a `shield`.
 
+import { createHash } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
 import { constants, type FileHandle, open, realpath } from 'node:fs/promises';
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
@@ -114,10 +115,7 @@ function* sendFile(
   response.setHeaders(
     new Map(Object.entries({ ETag: etag, 'Last-Modified': modified, 'Accept-Ranges': 'bytes' })),
   );
-  if (isUnchanged(request, etag, modified)) {
-    response.writeHead(304).end();
-    return;
-  }
+  if (isAnswered(request, response, etag, modified)) return;
   const range = rangeOf(request, etag, modified, Number(size));
   if (range === null) {
     response.setHeader('Content-Range', `bytes */${size}`);
@@ -147,13 +145,6 @@ function* sendBytes(file: FileHandle, from: number, to: number, response: Server
   }
 }
 
-/** Whether the client has it already; RFC 9110, 13.2.2. */
-function isUnchanged({ headers }: IncomingMessage, etag: string, modified: string): boolean {
-  const tags = headers['if-none-match'];
-  if (tags === undefined) return Date.parse(modified) <= Date.parse(headers['if-modified-since'] ?? '');
-  return tags === '*' || tags.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag);
-}
-
 /** The one range that is asked for; undefined for all of it, null if nothing is there. RFC 9110, 14. */
 function rangeOf(
   { headers, method }: IncomingMessage,
@@ -175,33 +166,74 @@ function rangeOf(
   return from < size ? { from, to } : null;
 }
 
+// Conditions, of files and of notes.
+
+/** Answers a request of which a condition does not hold; RFC 9110, 13.2.2. What has no date meets any condition on it. */
+function isAnswered(
+  request: IncomingMessage,
+  response: ServerResponse,
+  etag: string,
+  modified = '',
+): boolean {
+  const status = statusFor(request, etag, Date.parse(modified));
+  if (status === 304) response.writeHead(304).end();
+  else if (status === 412) answer(response, 412);
+  return status !== undefined;
+}
+
+function statusFor({ headers, method }: IncomingMessage, etag: string, modified: number) {
+  const isReading = method === 'GET' || method === 'HEAD';
+  const { 'if-match': match, 'if-none-match': noneMatch } = headers;
+  // Nothing is before or after what is no date.
+  if (match === undefined ? modified > dateOf(headers['if-unmodified-since']) : !names(match, etag, false))
+    return 412;
+  if (noneMatch !== undefined) return names(noneMatch, etag, true) ? (isReading ? 304 : 412) : undefined;
+  return isReading && modified <= dateOf(headers['if-modified-since']) ? 304 : undefined;
+}
+
+/** Whether a list of entity tags names this one, which is a strong one; a weak tag in it counts in weak comparisons only. */
+function names(list: string, etag: string, isWeak: boolean): boolean {
+  if (list.trim() === '*') return true;
+  return [...list.matchAll(/(W\/)?("[^"]*")/g)].some(([, weak, tag]) => tag === etag && (isWeak || !weak));
+}
+
+/** The time of an HTTP date, in one of its three forms; NaN for anything else. RFC 9110, 5.6.7. */
+function dateOf(text = ''): number {
+  if (/^\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}$/.test(text)) return Date.parse(`${text} GMT`);
+  return /^\w{3,9}, \d\d[ -]\w{3}[ -]\d{2,4} \d\d:\d\d:\d\d GMT$/.test(text) ? Date.parse(text) : NaN;
+}
+
 // The API: notes, which are gone when the server is.
 
 const notes = new Map<number, { id: number; text: string }>();
 let lastId = 0;
 
 function* serveNote(id: string | undefined, request: IncomingMessage, response: ServerResponse): Co<void> {
-  const note = notes.get(Number(id));
   const { method } = request;
   if (!isOneOf(id === undefined ? ['GET', 'HEAD', 'POST'] : ['GET', 'HEAD', 'DELETE'], request, response))
     return;
-  if (method === 'POST') {
-    const text = textOf(yield* readBody(request, { limit: 10_000 }));
-    if (text === null) answerJson(response, 400, { error: 'expected {"text": "…"}' });
-    else if (notes.size >= MOST_NOTES) answerJson(response, 507, { error: `there are ${MOST_NOTES} notes` });
-    else {
+  // Before all else: what is true of the notes has to be so when one is added.
+  const text = method === 'POST' ? textOf(yield* readBody(request, { limit: 10_000 })) : undefined;
+  const asked = id === undefined ? [...notes.values()] : notes.get(Number(id));
+  if (text === null) answerJson(response, 400, { error: 'expected {"text": "…"}' });
+  else if (asked === undefined) answerJson(response, 404, { error: `there is no note ${id}` });
+  else if (text !== undefined && notes.size >= MOST_NOTES)
+    answerJson(response, 507, { error: `there are ${MOST_NOTES} notes` });
+  else if (!isAnswered(request, response, tagOf(asked))) {
+    if (text !== undefined) {
       notes.set(++lastId, { id: lastId, text });
       response.setHeader('Location', `/api/notes/${lastId}`);
       answerJson(response, 201, notes.get(lastId));
+    } else {
+      if (method === 'DELETE') notes.delete(Number(id));
+      else response.setHeader('ETag', tagOf(asked));
+      answerJson(response, 200, asked);
     }
-  } else if (id === undefined) {
-    answerJson(response, 200, [...notes.values()]);
-  } else if (note === undefined) {
-    answerJson(response, 404, { error: `there is no note ${id}` });
-  } else {
-    if (method === 'DELETE') notes.delete(note.id);
-    answerJson(response, 200, note);
   }
+}
+
+function tagOf(value: unknown): string {
+  return `"${createHash('sha256').update(JSON.stringify(value)).digest('base64url')}"`;
 }
 
 function textOf(body: Buffer): string | null {

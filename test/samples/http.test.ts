@@ -157,6 +157,81 @@ t.test('http.ts does not send what the client has', hasCurl, async (t) => {
   t.equal(await statusWith('Range: bytes=0-1', `If-Range: ${etag}`), 200);
 });
 
+t.test('http.ts answers only if the conditions of a request hold', hasCurl, async (t) => {
+  const { get, root } = await openSite(t);
+  utimesSync(join(root, 'hello.txt'), 1e9, 1e9); // Sun, 09 Sep 2001 01:46:40 GMT
+  const etag = headerOf((await get('/hello.txt')).headers, 'etag')!;
+  const ifMatch = (tags: string): string => `If-Match: ${tags}`;
+  const ifNoneMatch = (tags: string): string => `If-None-Match: ${tags}`;
+  const unmodifiedSince = (date: string): string => `If-Unmodified-Since: ${date}`;
+  const [at, before] = ['Sun, 09 Sep 2001 01:46:40 GMT', 'Sun, 09 Sep 2001 01:46:39 GMT'];
+  const range = 'Range: bytes=0-1';
+  const cases: [status: number, ...headers: string[]][] = [
+    [200, ifMatch(etag)],
+    [200, ifMatch('*')],
+    [200, ifMatch(`"other" , ${etag}`)],
+    [200, ifMatch('"other"'), ifMatch(etag)],
+    [412, ifMatch('"other"')],
+    [412, ifMatch(`W/${etag}`)],
+    [412, ifMatch(`"a, ${etag.slice(1, -1)}, b"`)],
+    [412, ifMatch(etag.slice(1, -1))],
+    [412, ifMatch('"*"')],
+    [200, unmodifiedSince(at)],
+    [200, unmodifiedSince('Sunday, 09-Sep-01 01:46:40 GMT')],
+    [200, unmodifiedSince('Sun Sep  9 01:46:40 2001')],
+    [412, unmodifiedSince(before)],
+    [412, unmodifiedSince('Sunday, 09-Sep-01 01:46:39 GMT')],
+    [412, unmodifiedSince('Sun Sep  9 01:46:39 2001')],
+    [200, unmodifiedSince('2001-01-01')],
+    [200, unmodifiedSince('never')],
+    // If-Match goes before it, and both before those that save sending.
+    [200, ifMatch(etag), unmodifiedSince(before)],
+    [412, ifMatch('"other"'), unmodifiedSince(at)],
+    [412, ifMatch('"other"'), ifNoneMatch(etag)],
+    [304, ifMatch(etag), ifNoneMatch(etag)],
+    [200, ifMatch(etag), ifNoneMatch('"other"'), `If-Modified-Since: ${at}`],
+    [304, unmodifiedSince(at), `If-Modified-Since: ${at}`],
+    [412, unmodifiedSince(before), ifNoneMatch('*')],
+    [304, ifNoneMatch(`"other", W/${etag}`), range],
+    [200, ifNoneMatch(`"a, ${etag.slice(1, -1)}, b"`)],
+    [206, ifMatch(etag), range],
+    [412, ifMatch('"other"'), range],
+    [412, unmodifiedSince(before), range, `If-Range: ${etag}`],
+    [206, unmodifiedSince(at), range, `If-Range: ${etag}`],
+    [200, ifMatch(etag), range, 'If-Range: "other"'],
+    [200, ifMatch(etag), range, `If-Range: W/${etag}`],
+    [416, ifMatch(etag), 'Range: bytes=99-'],
+    [412, ifMatch('"other"'), 'Range: bytes=99-'],
+  ];
+  for (const [status, ...given] of cases) {
+    const headers = given.flatMap((header) => ['-H', header]);
+    const got = await get('/hello.txt', ...headers);
+    t.equal(got.status, status, given.join(', '));
+    if (status === 412) t.equal(headerOf(got.headers, 'etag'), etag);
+    if (given.includes(range) || status === 416) continue;
+    const head = await get('/hello.txt', '-I', ...headers);
+    t.equal(head.status, status, `HEAD, ${given.join(', ')}`);
+    t.equal(head.body.byteLength, 0);
+  }
+  t.equal((await get('/nothing', '-H', ifMatch('*'))).status, 404, 'what is not there has no conditions');
+  t.equal((await get('/hello.txt', '-X', 'PUT', '-d', 'x', '-H', ifMatch('"other"'))).status, 405);
+});
+
+t.test('http.ts takes no note away from a client that has seen another', hasCurl, async (t) => {
+  const { get } = await openSite(t);
+  const post = (...args: string[]) => get('/api/notes', '-d', '{"text":"buy milk"}', ...args);
+  t.equal((await post('-H', 'If-Match: "other"')).status, 412);
+  t.equal((await post('-H', 'If-Match: *')).status, 201);
+  const etag = headerOf((await get('/api/notes/1')).headers, 'etag')!;
+  t.equal((await get('/api/notes/1', '-H', `If-None-Match: ${etag}`)).status, 304);
+  t.equal((await get('/api/notes/1', '-X', 'DELETE', '-H', 'If-Match: "other"')).status, 412);
+  t.equal((await get('/api/notes/1', '-X', 'DELETE', '-H', `If-None-Match: ${etag}`)).status, 412);
+  const unmodified = 'If-Unmodified-Since: Sun, 09 Sep 2001 01:46:40 GMT';
+  t.equal((await get('/api/notes/1', '-H', unmodified)).status, 200, 'a note has no date');
+  t.equal((await get('/api/notes/1', '-X', 'DELETE', '-H', `If-Match: ${etag}`)).status, 200);
+  t.equal((await get('/api/notes/1', '-H', 'If-Match: *')).status, 404);
+});
+
 t.test('http.ts lets nobody out of its folder', hasCurl, async (t) => {
   const { get } = await openSite(t);
   for (const path of [
