@@ -263,9 +263,10 @@ export class Connection extends ReadingHalf {
 
   /** @internal Waits, after `close`, until all was delivered; throws what kept it from that. */
   delivered(): Operation<void> {
-    return suspend<void>((resume) => {
-      if (this.#linger === null) resume();
-      else this.#linger.whenDelivered(resume);
+    const linger = this.#linger;
+    return suspend<void>(function deliver(resume) {
+      if (linger === null) resume();
+      else linger.whenDelivered(resume);
     });
   }
 

@@ -74,7 +74,13 @@ export class Server {
       },
       onError,
     };
-    const delivery = { ...supervisor, onEnd: () => this.#onRoom?.() };
+    const delivery: Supervisor<Connection> = {
+      ...supervisor,
+      onEnd: (coroutine, conn) => {
+        if (wasCutOff(coroutine)) conn.reset();
+        this.#onRoom?.();
+      },
+    };
     // The handler is the coroutine's body, with nothing around it: each generator around it would cost at each
     // resume. So its connection is closed from outside, once all that it has spawned has ended as well.
     for (let conn; (conn = yield* this.#accept(clients)) !== null;) {
@@ -83,7 +89,7 @@ export class Server {
       clients.supervise(this.#handle, conn, supervisor);
     }
     this.#stopping.countDown();
-    clients.spawn(() => this.#cutOff(clients, supervisor), { name: 'grace', daemon: true });
+    clients.spawn(() => this.#cutOff(clients, supervisor, delivery), { name: 'grace', daemon: true });
   }
 
   /** The next client, once there is room for it; null when all acceptors are closed. */
@@ -110,11 +116,13 @@ export class Server {
     }
   }
 
-  *#cutOff(clients: Scope, supervisor: Supervisor<Connection>): Co<void> {
+  *#cutOff(clients: Scope, supervisor: Supervisor<Connection>, delivery: Supervisor<Connection>): Co<void> {
     const { grace, onError } = this.#settings;
     yield* sleep(grace);
-    for (const [handler, conn] of supervised(clients, supervisor)) {
-      onError(new CutOffError(grace, handler.describe()), conn);
+    for (const what of [supervisor, delivery]) {
+      for (const [coroutine, conn] of supervised(clients, what)) {
+        onError(new CutOffError(grace, coroutine.describe()), conn);
+      }
     }
     clients.cancel();
   }
@@ -122,9 +130,12 @@ export class Server {
 
 /** Closes the connection of a handler that has ended; false if somebody should wait until all is delivered. */
 function release(conn: Connection, handler: Coroutine<unknown>): boolean {
-  const wasCutOff = handler.state === 'cancelled' || isCancelledError(handler.firstError);
-  // Who was cut off has had its time: a peer that never ends must not hold the process up.
-  if (wasCutOff) conn.reset();
+  // One that was cut off has had its time: a peer that never ends must not hold the process up.
+  if (wasCutOff(handler)) conn.reset();
   else conn.close();
   return handler.state !== 'done' || conn.hasDelivered;
+}
+
+function wasCutOff(coroutine: Coroutine<unknown>): boolean {
+  return coroutine.state === 'cancelled' || isCancelledError(coroutine.firstError);
 }

@@ -2,10 +2,13 @@
 
 import t from 'tap';
 import { type Co, sleep, spawn, TimeoutError } from '../../lib/index.ts';
+import { reactor } from '../../lib/the-reactor.ts';
 import { failure } from '../support/pair.ts';
 import { noOpenssl } from '../support/certificates.ts';
 import { scripted, type ScriptedSocket } from '../support/scripted.ts';
-import { uses, ways } from '../support/slow-peers.ts';
+import { connect, until } from '../support/peers.ts';
+import { serving } from '../support/serving.ts';
+import { take, uses, ways } from '../support/slow-peers.ts';
 import { virtually } from '../support/virtual.ts';
 
 // More than the kernel shows progress of in 5 s, and little enough to be read in 8 s.
@@ -27,6 +30,25 @@ t.test('a slow but steady reader gets everything', async (t) => {
       t.same({ got, error }, { got: TOTAL, error: '' });
     });
   }
+});
+
+t.test('what a slow reader has not taken by the end of the grace is cut off, and reported', async (t) => {
+  const errors: unknown[] = [];
+  const server = await serving(
+    function* (conn) {
+      // More than the kernel takes.
+      conn.send(Buffer.alloc(50_000_000));
+    },
+    { grace: 300, onError: (error) => errors.push(error) },
+  );
+  const reading = take(await connect(server), { total: 50_000_000, rate: 1_000_000 });
+  await until(() => reactor.open > 0, 'the connection');
+  server.stop();
+  await server.ended;
+  await until(() => reactor.open === 0, 'its end');
+  t.match(errors, [{ message: 'cut off after 300 ms of grace, while suspended in deliver' }]);
+  t.equal(errors.length, 1);
+  t.ok((await reading).got < 50_000_000);
 });
 
 /** Closes a connection whose peer has so much to take; then once a second `step` says what it does. */
