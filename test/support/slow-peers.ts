@@ -56,31 +56,41 @@ export const uses = {
   },
 } satisfies Record<string, Use>;
 
+/** What a peer says. By default it is half of a request, in case that our side waits for one. */
+interface Talk {
+  readonly first?: string | Buffer;
+  /** Something follows the first empty line, and counts from there. */
+  readonly hasHead?: boolean;
+  /** Said once all has come. */
+  readonly last?: string | Buffer;
+}
+
 /** Reads at the rate of the plan until there is no more. */
-export function take(
-  stream: Duplex,
-  { total, rate, isTalking = false, pause = 10_000 }: Plan,
-): Promise<Outcome> {
+export function take(stream: Duplex, plan: Plan, { first = 'half', hasHead = false, last }: Talk = {}) {
+  const { total, rate, isTalking = false, pause = 10_000 } = plan;
   const begun = performance.now();
   let got = 0;
+  let isInHead = hasHead;
   let error = '';
-  // Half of a request, in case that our side waits for one.
-  stream.write('half');
+  stream.write(first);
   const talk = setInterval(() => isTalking && stream.writable && stream.write('x'.repeat(1_000)), 100);
+  const onData = (chunk: Buffer): void => {
+    const bytes = isInHead ? chunk.subarray(chunk.indexOf('\r\n\r\n') + 4) : chunk;
+    isInHead = false;
+    got += bytes.byteLength;
+    if (got >= total && last !== undefined && stream.writable) stream.write(last);
+    if (rate === 0) return;
+    // A pace that makes up for timers that are late.
+    const due = begun + (got / rate) * 1_000;
+    stream.pause();
+    setTimeout(() => stream.resume(), Math.max(0, due - performance.now()));
+  };
+  stream.on('data', onData);
   if (rate === 0) {
-    stream.on('data', (chunk: Buffer) => (got += chunk.byteLength));
     stream.pause();
     setTimeout(() => stream.resume(), pause);
-  } else {
-    stream.on('data', (chunk: Buffer) => {
-      got += chunk.byteLength;
-      // A pace that makes up for timers that are late.
-      const due = begun + (got / rate) * 1_000;
-      stream.pause();
-      setTimeout(() => stream.resume(), Math.max(0, due - performance.now()));
-    });
   }
-  return new Promise((resolve) => {
+  return new Promise<Outcome>((resolve) => {
     const settle = (): void => {
       clearInterval(talk);
       resolve({ got, error, ms: Math.round(performance.now() - begun) });
