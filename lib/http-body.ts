@@ -73,6 +73,7 @@ function collect(
   const onClose = (): void => finish(prematureClose());
   if (source.readableEnded) onEnd();
   else if (source.destroyed || source.errored) finish(source.errored ?? prematureClose());
-  else source.on('data', onData).on('end', onEnd).on('error', finish).on('close', onClose);
+  // It is paused where somebody has read before, and a listener alone would not make it flow.
+  else source.on('data', onData).on('end', onEnd).on('error', finish).on('close', onClose).resume();
   return stop;
 }

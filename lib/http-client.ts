@@ -78,6 +78,10 @@ export class HttpClient implements Intake {
   #state: State = 'head';
   /** Of `#state`. */
   readonly #deadline: Timer;
+  /** Since when nothing is read, although a head or a body is due; 0 while it is. */
+  #heldSince = 0;
+  /** Milliseconds of the deadline in which that was so: they are not the client's. */
+  #heldFor = 0;
   /** What the client takes of its answers. */
   readonly #uptake: Uptake;
   /** What has come and was not parsed. */
@@ -229,12 +233,13 @@ export class HttpClient implements Intake {
       stream.push(slice);
       if (this.#isUpgraded || stream.destroyed) return;
     }
-    if (stream.readableLength === 0) {
-      if (!this.#isEnded) {
-        if (this.#slices.length <= ENOUGH) stream.ask();
-      } else if (this.#slices.length === 0) {
-        this.#onEnd();
-      }
+    if (this.#isEnded) {
+      if (this.#slices.length === 0 && stream.readableLength === 0) this.#onEnd();
+    } else if (this.#slices.length <= ENOUGH && stream.readableLength === 0) {
+      stream.ask();
+      if (this.#heldSince !== 0) this.#noteHeld();
+    } else if (this.#heldSince === 0) {
+      this.#heldSince = this.#deadline.timers.clock.now();
     }
     if (this.#isLast && this.#open.size === 0) this.#leave();
     else this.#settle();
@@ -292,6 +297,7 @@ export class HttpClient implements Intake {
 
   /** That of the state; there may be none. */
   #startDeadline(): void {
+    this.#heldFor = 0;
     const timeout = this.#timeoutOf(this.#state);
     if (timeout === Infinity) this.#deadline.stop();
     else this.#deadline.start(timeout);
@@ -308,16 +314,25 @@ export class HttpClient implements Intake {
     const state = this.#state;
     if (state !== 'leaving') this.#settle();
     if (this.#state !== state) return;
-    if (!this.#isOver()) this.#startDeadline();
-    else if (state === 'leaving') this.conn.reset();
-    else if (state === 'idle') this.conn.close();
+    if (state === 'idle' || state === 'leaving') {
+      // One that still takes its answers is not idle yet, and a reset would take them away.
+      if (this.#uptake.isTaking()) this.#startDeadline();
+      else if (state === 'idle') this.conn.close();
+      else this.conn.reset();
+      return;
+    }
+    // Nobody is late while nothing of it is read, because a handler has not asked for more of the body, say.
+    if (this.#heldSince !== 0) this.#noteHeld();
+    if (!this.stream.isAsking) this.#heldSince = this.#deadline.timers.clock.now();
+    const more = this.#heldFor;
+    this.#heldFor = 0;
+    if (more > 0) this.#deadline.start(more);
     else this.refuse(408);
   }
 
-  /** A client that still takes its answers is not idle yet, and none is late while nothing of it is read. */
-  #isOver(): boolean {
-    if (this.#state === 'head' || this.#state === 'body') return this.stream.isAsking;
-    return !this.#uptake.isTaking();
+  #noteHeld(): void {
+    this.#heldFor += this.#deadline.timers.clock.now() - this.#heldSince;
+    this.#heldSince = 0;
   }
 
   /** Ends the connection once what was written is out. */

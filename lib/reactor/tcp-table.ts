@@ -1,6 +1,7 @@
 // What the kernel holds for the peers of sockets of Node's, which Node does not say: Linux has it in a table of all TCP
 // sockets (proc(5)). Reading it costs as much as there are sockets, so only timers ask, it is read at most so often
-// that this is a fiftieth of the time, and only those that hold something are taken down.
+// that this is a fiftieth of the time, and only those that hold something are taken down. What it says is never older than
+// half a second: a timer that looks twice would take the same table for a peer that takes nothing.
 
 import { readFileSync } from 'node:fs';
 import net from 'node:net';
@@ -9,6 +10,9 @@ import type { Duplex } from 'node:stream';
 
 /** Reading takes one part of so many of the time. */
 const SHARE = 50;
+
+/** Milliseconds after which the table is too old to be compared with. */
+const OLDEST = 500;
 
 /** A line: the number, this side, the peer, the state, the bytes to be sent if there are any. */
 const LINE = /^ *\d+: ([\dA-F]+):([\dA-F]{4}) ([\dA-F]+):([\dA-F]{4}) [\dA-F]{2} (?!0{8})([\dA-F]{8}):/gm;
@@ -27,7 +31,7 @@ export function queuedByTable(stream: Duplex): number | undefined {
   if (begun >= readAgainAt) {
     table = readTable();
     const ended = performance.now();
-    readAgainAt = ended + (ended - begun) * SHARE;
+    readAgainAt = ended + Math.min((ended - begun) * SHARE, OLDEST);
   }
   if (table === null) return undefined;
   return table.get(keyOf(localAddress, localPort!, remoteAddress, remotePort!)) ?? 0;

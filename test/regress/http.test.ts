@@ -6,7 +6,7 @@ import type net from 'node:net';
 import { setTimeout as passed } from 'node:timers/promises';
 import tls from 'node:tls';
 import t from 'tap';
-import { type HttpHandler, readBody, sleep } from '../../lib/index.ts';
+import { type HttpHandler, Latch, readBody, select, sleep } from '../../lib/index.ts';
 import { authority, noOpenssl } from '../support/certificates.ts';
 import { serving } from '../support/http-serving.ts';
 import { connect, readAll } from '../support/peers.ts';
@@ -197,4 +197,21 @@ t.test('a client that ends its side is answered all that it has asked', async (t
   await server.end();
   t.same(server.errors, []);
   await secure?.end();
+});
+
+t.test('what comes of a body after a wait for it was cancelled is there for the next', async (t) => {
+  const gate = new Latch();
+  const server = await serving(function* (request, response) {
+    const first = yield* select({ body: readBody(request), gate: gate.wait() });
+    response.end(`done ${first.key} ${String(yield* readBody(request))}.`);
+  });
+  const peer = await connect(server);
+  const [head, body] = post('/', 'later', CLOSE).split('later');
+  t.equal(body, '');
+  peer.write(head!);
+  await passed(20);
+  gate.countDown();
+  await passed(20);
+  t.equal(await exchange(peer, ['later']), '200, done gate later');
+  await server.end();
 });
