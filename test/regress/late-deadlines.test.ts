@@ -38,11 +38,13 @@ function block(): void {
   while (performance.now() < end);
 }
 
-/** What the kernel has before the thread is blocked. */
-function writeAndBlock(socket: Socket, data: string | Buffer): void {
-  // Node writes at once if nothing waits.
-  socket.write(data);
-  block();
+/** The kernel has the data before the thread is blocked. After immediates come the timers, and then the poll. */
+function writeAndBlock(socket: Socket, data: string): void {
+  setImmediate(() => {
+    // Node writes at once if nothing waits.
+    socket.write(data);
+    block();
+  });
 }
 
 function* lines(conn: Connection): Co<void> {
@@ -59,7 +61,7 @@ async function talk(port: number, ...pieces: readonly string[]): Promise<string>
     await new Promise((resolve) => setTimeout(resolve, 40));
   }
   writeAndBlock(client, pieces.at(-1)!);
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await new Promise((resolve) => setTimeout(resolve, BLOCK + 100));
   client.end();
   await Promise.race([
     emitted(client, 'close').catch(() => {}),
@@ -74,7 +76,7 @@ async function reading(body: (conn: Connection) => Co<unknown>): Promise<unknown
   const server = await listenPlain((socket) => {
     setTimeout(() => {
       writeAndBlock(socket, 'in time');
-      setTimeout(() => socket.destroy(), 100);
+      setTimeout(() => socket.destroy(), BLOCK + 300);
     }, 20);
   });
   return run(function* () {
@@ -187,7 +189,13 @@ const table: Readonly<Record<string, Row>> = {
       run(function* () {
         const socket = yield* bindUdp('127.0.0.1:0');
         const peer = createSocket('udp4');
-        setTimeout(() => peer.send('in time', socket.address.port, '127.0.0.1', () => block()), 20);
+        // A socket with one peer sends at once.
+        peer.connect(socket.address.port, '127.0.0.1', () =>
+          setImmediate(() => {
+            peer.send('in time');
+            block();
+          }),
+        );
         const { data } = yield* timeout(DEADLINE, () => socket.receive());
         socket.close();
         peer.close();
