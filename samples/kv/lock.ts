@@ -17,7 +17,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { hostname } from 'node:os';
-import { FileError } from './errors.ts';
+import { FileError, isSystemError } from './errors.ts';
 
 /** A flag of open(2) on macOS and the BSDs, for which Node has no name. */
 const O_EXLOCK = 0x20;
@@ -60,8 +60,7 @@ function take(path: string): number {
     if (fd === null) throw new FileError(`${path} is in use by ${ownerIn(held)}, as ${held} says`);
     // Unless somebody has removed the file since it was opened: then others lock another one.
     if (isAt(fd, held)) {
-      ftruncateSync(fd);
-      writeSync(fd, `process ${process.pid} of ${hostname()}`, 0);
+      writeOwner(fd);
       return fd;
     }
     closeSync(fd);
@@ -100,7 +99,17 @@ function flock(fd: number, path: string): number | null {
   throw new FileError(`${path} cannot be locked by the program flock: ${error?.message ?? stderr.trim()}`);
 }
 
-/** Empty until its owner has written it. */
+function writeOwner(fd: number): void {
+  try {
+    ftruncateSync(fd);
+    writeSync(fd, `process ${process.pid} of ${hostname()}`, 0);
+  } catch (error) {
+    // A full disk is no reason not to start: the lock does not depend on what stands there.
+    if (!isSystemError(error)) throw error;
+  }
+}
+
+/** Empty until its owner has written it, if the disk has room for that. */
 function ownerIn(path: string): string {
   return readFileSync(path, 'utf8') || 'another process';
 }
