@@ -281,6 +281,7 @@ export class Connection extends ReadingHalf {
     this.input.resume(socket);
     this.#output.resume(socket);
     socket.owner = this;
+    socket.setKeepAlive(this.keepAlive);
     this.input.idle?.touch();
   }
 

@@ -51,7 +51,11 @@ export abstract class SocketSettings {
     this.socket.setNoDelay(on);
   }
 
-  /** Milliseconds of silence before a dead peer is probed for; 0 for never. Default 15,000. */
+  /**
+   * Milliseconds of silence before a dead peer is probed for; 0 for never. Default 15,000. A peer that answers none of ten
+   * probes, one a second, is given up: who reads or writes gets an `ETIMEDOUT`. So is one that has not acknowledged what it
+   * was sent, in about the same time. One that is there and does not read is not.
+   */
   get keepAlive(): number {
     return this.#keepAlive;
   }

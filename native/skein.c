@@ -878,6 +878,24 @@ static napi_value queued_on(napi_env env, napi_callback_info info) {
   return give(env, ioctl((int)descriptor, TIOCOUTQ, &size) == 0 ? size : -errno);
 }
 
+// silence(descriptor): milliseconds since the last acknowledgement of a TCP peer to whom the kernel repeats what it has, or
+// whom it asks for room, in vain. 0 if it has not had to, -1 if the peer has all that it was sent.
+static napi_value silence_on(napi_env env, napi_callback_info info) {
+  struct call call;
+  int64_t descriptor;
+  int size = 0;
+  struct tcp_info tcp;
+  socklen_t length = sizeof tcp;
+  if (!begin(env, info, &call, 1) || !integer(env, call.argument[0], &descriptor)) return NULL;
+  if (descriptor < 0 || descriptor > INT32_MAX) return give(env, -EBADF);
+  if (ioctl((int)descriptor, TIOCOUTQ, &size) != 0) return give(env, -errno);
+  if (size == 0) return give(env, -1);
+  memset(&tcp, 0, sizeof tcp);
+  if (getsockopt((int)descriptor, IPPROTO_TCP, TCP_INFO, &tcp, &length) != 0) return give(env, -errno);
+  if (tcp.tcpi_retransmits == 0 && tcp.tcpi_probes == 0) return give(env, 0);
+  return give(env, tcp.tcpi_last_ack_recv == 0 ? 1 : tcp.tcpi_last_ack_recv);
+}
+
 // pool(bytes): where few bytes go from now on.
 static napi_value set_pool(napi_env env, napi_callback_info info) {
   struct call call;
@@ -985,7 +1003,7 @@ static bool define_all(napi_env env, napi_value object, reactor *r) {
          define(env, object, "shutdown", shut_down, r) && define(env, object, "close", close_slot, r) &&
          define(env, object, "detach", detach, r) && define(env, object, "setNoDelay", set_no_delay, r) &&
          define(env, object, "setKeepAlive", set_keep_alive, r) && define(env, object, "address", address_of, r) &&
-         define(env, object, "queued", queued_on, r) && define(env, object, "pool", set_pool, r) &&
+         define(env, object, "queued", queued_on, r) && define(env, object, "silence", silence_on, r) && define(env, object, "pool", set_pool, r) &&
          define(env, object, "hold", hold, r);
 }
 

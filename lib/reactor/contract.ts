@@ -26,7 +26,8 @@
 //     Where connections can wait in the kernel, those beyond `maxConnections` do; elsewhere they are refused.
 //     In a worker of node:cluster it shares its address with those of the other workers, as one of node:net does.
 // R10 Errors are those of the operating system, with `code` and `syscall` as Node names them.
-// R11 A TCP socket is born without Nagle's delay, and with keep-alive after `KEEP_ALIVE`.
+// R11 A TCP socket is born without Nagle's delay, and with keep-alive after `KEEP_ALIVE`. A peer that has vanished with
+//     something unacknowledged is noticed as soon as one that owes nothing, as far as the platform tells (DeadPeers).
 // R12 `detach` gives the connection up to a stream of Node's, for what only that can do, such as TLS: what was
 //     written goes out first, and what has come and was not read is read there. After it nothing is called back.
 //     It counts as open until that stream is closed.

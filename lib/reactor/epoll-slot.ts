@@ -1,7 +1,7 @@
 // What belongs to a connection of the epoll reactor whichever way its bytes go: which descriptor it is, its
 // addresses, what its owner is to be told, and its end.
 
-import type { Endpoint, SocketOwner } from './contract.ts';
+import { type Endpoint, KEEP_ALIVE, type SocketOwner } from './contract.ts';
 import type { EpollListener } from './epoll-listener.ts';
 import type { EpollReactor } from './epoll.ts';
 import { WANTED } from './native.ts';
@@ -19,6 +19,8 @@ export const TELL_READABLE = 64;
 export const TELL_SENT = 128;
 /** It stands among those who are told later. */
 const TOLD_LATER = 256;
+/** Its peer has vanished. One that comes back is not to take what it has got for all. */
+export const EXPIRED = 512;
 
 /** Which descriptor, whose, and between which addresses. */
 export interface Place {
@@ -40,6 +42,8 @@ export abstract class EpollSlot {
   /** @internal */ declare readonly generation: number;
   declare protected readonly reactor: EpollReactor;
   declare protected state: number;
+  /** Milliseconds of silence before a dead peer is probed for; 0 for never. */
+  declare keepAlive: number;
   declare private readonly listener: EpollListener | null;
   declare private local: Endpoint | null;
   declare private remote: Endpoint | number;
@@ -51,6 +55,7 @@ export abstract class EpollSlot {
     this.generation = generation;
     this.reactor = reactor;
     this.state = 0;
+    this.keepAlive = KEEP_ALIVE;
     this.listener = listener;
     this.local = local;
     this.remote = remote;
@@ -81,6 +86,7 @@ export abstract class EpollSlot {
   }
 
   setKeepAlive(delay: number): void {
+    this.keepAlive = delay;
     this.reactor.setKeepAlive(this.slot, this.generation, delay);
   }
 
@@ -119,7 +125,7 @@ export abstract class EpollSlot {
 
   /** Both directions have ended: nobody needs the descriptor. */
   protected leaveIfDone(): void {
-    if ((this.state & ENDED) !== 0 && this.hasWrittenAll) this.leave(0);
+    if ((this.state & ENDED) !== 0 && this.hasWrittenAll) this.leave((this.state & EXPIRED) === 0 ? 0 : 1);
   }
 
   /** Gives the descriptor up. */

@@ -11,8 +11,19 @@ import { Buffer } from 'node:buffer';
 import net from 'node:net';
 import { constants } from 'node:os';
 import type { Socket } from './contract.ts';
+import type { Debtor } from './dead-peers.ts';
 import { EpollReader } from './epoll-reader.ts';
-import { ENDED, ENDING, GONE, type Place, RESET, SHUT, TELL_READABLE, TELL_SENT } from './epoll-slot.ts';
+import {
+  ENDED,
+  ENDING,
+  EXPIRED,
+  GONE,
+  type Place,
+  RESET,
+  SHUT,
+  TELL_READABLE,
+  TELL_SENT,
+} from './epoll-slot.ts';
 import type { EpollReactor } from './epoll.ts';
 import { SAYS_BLOCKED, SAYS_FAILED, SAYS_SENT, SAYS_WRITABLE, SENT_WANTED, WANTED } from './native.ts';
 import { Pending } from './pending.ts';
@@ -22,15 +33,18 @@ import { systemError } from './system-error.ts';
 /** What `shutdown` says of a connection that the peer has reset, and what that is. */
 const NOT_CONNECTED = -constants.errno.ENOTCONN;
 const RESET_BY_PEER = constants.errno.ECONNRESET;
+const TIMED_OUT = constants.errno.ETIMEDOUT;
 
 /** Writes up to here are copied and go out with the others of their turn; larger ones go by themselves. */
 const SMALL = 16_384;
 
-export class EpollSocket extends EpollReader implements Socket, Contributor {
+export class EpollSocket extends EpollReader implements Socket, Contributor, Debtor {
   declare written: number;
   /** What the kernel did not take; null while it has taken all. */
   declare private pending: Pending | null;
   declare private pendingSize: number;
+  /** Bytes of which it is known that the peer has them. */
+  declare private acknowledged: number;
   // What it has in the shared output.
   declare gathered: number;
   declare flushes: number;
@@ -42,11 +56,13 @@ export class EpollSocket extends EpollReader implements Socket, Contributor {
     this.written = 0;
     this.pending = null;
     this.pendingSize = 0;
+    this.acknowledged = 0;
     this.gathered = 0;
     this.flushes = -1;
     this.firstEntry = 0;
     this.lastEntry = 0;
     reactor.sockets[place.slot] = this;
+    reactor.deadPeers.watch();
   }
 
   get sent(): number {
@@ -56,6 +72,19 @@ export class EpollSocket extends EpollReader implements Socket, Contributor {
   unacknowledged(): number {
     if ((this.state & GONE) !== 0) return 0;
     return this.written - this.sent + Math.max(0, this.reactor.native.queued(this.slot));
+  }
+
+  silence(): number {
+    const mayOwe = this.acknowledged !== this.written || (this.state & SHUT) !== 0;
+    if (!mayOwe || this.writeError !== undefined) return 0;
+    const silence = this.reactor.native.silence(this.slot);
+    if (silence < 0) this.acknowledged = this.sent;
+    return Math.max(0, silence);
+  }
+
+  expire(): void {
+    this.state |= EXPIRED;
+    this.failWriting(systemError(TIMED_OUT, 'write'));
   }
 
   wantSent(): void {

@@ -9,6 +9,7 @@
 import { Buffer } from 'node:buffer';
 import cluster from 'node:cluster';
 import { constants } from 'node:os';
+import type net from 'node:net';
 import type { Duplex } from 'node:stream';
 import { markAsUntransferable } from 'node:worker_threads';
 import { attempt } from './attempt.ts';
@@ -24,6 +25,7 @@ import {
   type Reactor,
   type Socket,
 } from './contract.ts';
+import { DeadPeers, type Debtor } from './dead-peers.ts';
 import { descriptorLimit } from './descriptors.ts';
 import { EpollAttempt } from './epoll-attempt.ts';
 import { EpollListener } from './epoll-listener.ts';
@@ -42,7 +44,7 @@ import {
 } from './native.ts';
 import { NodeReactor } from './node.ts';
 import { SharedOutput } from './shared-output.ts';
-import { queuedByTable } from './tcp-table.ts';
+import { queuedByTable, silenceByTable } from './tcp-table.ts';
 
 /** The highest number of descriptors that is provided for; what is not used takes no memory. */
 const MOST_SLOTS = 1 << 20;
@@ -76,6 +78,7 @@ export class EpollReactor implements Reactor {
   readonly output = new SharedOutput(this.header, () => this.flushOutput());
   /** By slot. */
   readonly sockets: (SlotOwner | undefined)[] = [];
+  readonly deadPeers = new DeadPeers(() => this.#debtors());
   /** What says that nothing is there, or that nothing more fits. */
   readonly again = constants.errno.EAGAIN;
   /** What small reads are views of. */
@@ -87,7 +90,10 @@ export class EpollReactor implements Reactor {
   /** Those who are told after this turn. */
   #later: SlotOwner[] = [];
   /** For what only Node can do: its streams, and the listeners that the workers of a cluster share. */
-  readonly #portable = new NodeReactor((stream) => this.#queued(stream));
+  readonly #portable = new NodeReactor(
+    (stream) => this.#queued(stream),
+    (stream) => this.#silence(stream),
+  );
   /** Of those that were detached, for as long as Node has not closed them. */
   readonly descriptors = new WeakMap<Duplex, number>();
 
@@ -217,6 +223,16 @@ export class EpollReactor implements Reactor {
     // The kernel counts whole seconds.
     const seconds = delay > 0 ? Math.max(1, Math.round(Math.min(delay, 2 ** 31) / 1000)) : 0;
     this.native.setKeepAlive(slot, generation, seconds);
+  }
+
+  *#debtors(): Generator<Debtor> {
+    for (const owner of this.sockets) if (owner instanceof EpollSocket) yield owner;
+  }
+
+  #silence(stream: net.Socket): number {
+    const descriptor = this.descriptors.get(stream);
+    if (descriptor === undefined) return silenceByTable(stream);
+    return stream.destroyed ? 0 : this.native.silence(descriptor);
   }
 
   #queued(stream: Duplex): number | undefined {

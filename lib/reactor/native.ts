@@ -71,6 +71,8 @@ export interface Native {
   address(slot: number, generation: number, isPeer: 0 | 1): number;
   /** Bytes that the kernel holds for the peer, on any descriptor. */
   queued(descriptor: number): number;
+  /** Milliseconds without an acknowledgement while the kernel repeats what it has; 0 if it need not, less if it has nothing. */
+  silence(descriptor: number): number;
   /** Where reads of few bytes go from now on; their records have an inverted offset in it. */
   pool(bytes: Uint8Array): void;
   /** Keeps the process alive, or lets it end, as `header[HOLDS]` says. */

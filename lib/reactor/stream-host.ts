@@ -3,10 +3,12 @@
 // the epoll reactor has one for what only Node can do, such as TLS.
 
 import type { Carrier, Host, Socket } from './contract.ts';
+import type net from 'node:net';
 import type { Duplex } from 'node:stream';
+import { DeadPeers, type Debtor } from './dead-peers.ts';
 import { Holds } from './holds.ts';
 import { StreamSocket } from './stream-socket.ts';
-import { queuedByTable } from './tcp-table.ts';
+import { queuedByTable, silenceByTable } from './tcp-table.ts';
 import type { StreamWriter } from './stream-writer.ts';
 
 const settled = Promise.resolve();
@@ -20,8 +22,15 @@ export class StreamHost {
   /** Bytes that the kernel holds for the peer of one of Node's sockets; undefined if it cannot be asked (R15). */
   readonly queued: (stream: Duplex) => number | undefined;
 
-  constructor(queued = queuedByTable) {
+  /** Milliseconds in which the kernel repeats what it has, in vain; 0 if it need not, less if it has nothing. */
+  readonly silence: (stream: net.Socket) => number;
+  /** Those over TCP. */
+  readonly debtors = new Set<Debtor>();
+  readonly deadPeers = new DeadPeers(() => this.debtors);
+
+  constructor(queued = queuedByTable, silence = silenceByTable) {
     this.queued = queued;
+    this.silence = silence;
   }
 
   adopt(stream: Duplex, carrier: Carrier): Socket {

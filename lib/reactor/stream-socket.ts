@@ -3,18 +3,25 @@
 // costs more than the read. What comes inside of a call of ours is told after it (R1).
 
 import type net from 'node:net';
+import { constants } from 'node:os';
 import type { Duplex } from 'node:stream';
-import type { Carrier, Endpoint, Socket } from './contract.ts';
+import { type Carrier, type Endpoint, KEEP_ALIVE, type Socket } from './contract.ts';
+import type { Debtor } from './dead-peers.ts';
 import { Received } from './received.ts';
 import type { StreamHost } from './stream-host.ts';
 import { NOTHING, StreamWriter } from './stream-writer.ts';
-import { prematureClose } from './system-error.ts';
+import { prematureClose, systemError } from './system-error.ts';
 
-export class StreamSocket extends StreamWriter implements Socket {
+export class StreamSocket extends StreamWriter implements Socket, Debtor {
   localAddress: Endpoint;
   remoteAddress: Endpoint;
   readonly #received = new Received();
   #wantsRead = false;
+  keepAlive = KEEP_ALIVE;
+  /** Bytes that had come at the last look for dead peers. */
+  #heard = -1;
+  /** Bytes of which it is known that the peer has them. */
+  #acknowledged = 0;
 
   constructor(host: StreamHost, stream: Duplex, carrier: Carrier) {
     super(host, stream, carrier);
@@ -30,6 +37,10 @@ export class StreamSocket extends StreamWriter implements Socket {
     // Whoever else has the stream may just destroy it.
     stream.on('close', this.#onClose);
     if (stream !== socket) stream.on('finish', this.#onFinish);
+    if (isTcp(socket)) {
+      host.debtors.add(this);
+      host.deadPeers.watch();
+    }
     // What came before there was a listener does not come again.
     this.#received.hasEnded = stream.readableEnded;
   }
@@ -89,6 +100,7 @@ export class StreamSocket extends StreamWriter implements Socket {
     stream.off('error', this.#onError);
     stream.off('close', this.#onClose);
     stream.off('finish', this.#onFinish);
+    this.host.debtors.delete(this);
     this.handOverAll();
     this.isReset = true;
     this.owner = null;
@@ -105,7 +117,26 @@ export class StreamSocket extends StreamWriter implements Socket {
     this.carrier?.setNoDelay(on);
   }
 
+  silence(): number {
+    const { bytesRead } = this.carrier!;
+    // A peer that is heard from is there.
+    const isHeard = bytesRead !== this.#heard;
+    this.#heard = bytesRead;
+    const mayOwe = this.#acknowledged !== this.written || this.isShut;
+    if (isHeard || !mayOwe || this.writeError !== undefined) return 0;
+    const silence = this.host.silence(this.carrier!);
+    if (silence < 0) this.#acknowledged = this.sent;
+    return Math.max(0, silence);
+  }
+
+  expire(): void {
+    this.#onError(systemError(constants.errno.ETIMEDOUT, 'write'));
+    this.carrier!.resetAndDestroy();
+    this.stream.destroy();
+  }
+
   setKeepAlive(delay: number): void {
+    this.keepAlive = delay;
     // Node counts whole seconds and takes less than one for none.
     this.carrier?.setKeepAlive(delay > 0, Math.min(Math.max(delay, 1_000), 2_147_483_647));
   }
@@ -161,6 +192,7 @@ export class StreamSocket extends StreamWriter implements Socket {
   };
 
   readonly #onClose = (): void => {
+    this.host.debtors.delete(this);
     if (this.#received.hasEnded && this.isShut && this.written === this.sent) return;
     if (this.#received.hasEnded) this.failWriting(prematureClose());
     else this.#onError(prematureClose());

@@ -14,17 +14,42 @@ const SHARE = 50;
 /** Milliseconds after which the table is too old to be compared with. */
 const OLDEST = 500;
 
-/** A line: the number, this side, the peer, the state, the bytes to be sent if there are any. */
-const LINE = /^ *\d+: ([\dA-F]+):([\dA-F]{4}) ([\dA-F]+):([\dA-F]{4}) [\dA-F]{2} (?!0{8})([\dA-F]{8}):/gm;
+/**
+ * A line: the number, this side, the peer, the state, the bytes to be sent if there are any, those that have come, a timer,
+ * how often something was repeated in vain, the user, how often was asked for room in vain.
+ */
+const LINE =
+  /^ *\d+: ([\dA-F]+):([\dA-F]{4}) ([\dA-F]+):([\dA-F]{4}) [\dA-F]{2} (?!0{8})([\dA-F]{8}):[\dA-F]{8} [\dA-F]{2}:[\dA-F]{8} ([\dA-F]{8}) +\d+ +(\d+)/gm;
+
+/** What is there for a peer. */
+interface Debt {
+  readonly size: number;
+  /** It is repeated, and has not become less since the table was read before. */
+  readonly isInVain: boolean;
+}
 
 /** By the two addresses; null where there is no such table. */
-let table: Map<string, number> | null = null;
+let table: Map<string, Debt> | null = null;
 let readAgainAt = -Infinity;
 
 /** Bytes that the peer has not acknowledged; undefined if that cannot be known. */
 export function queuedByTable(stream: Duplex): number | undefined {
   if (!(stream instanceof net.Socket)) return undefined;
-  if (stream.destroyed) return 0;
+  const debt = debtOf(stream);
+  return debt === undefined ? undefined : debt.size;
+}
+
+/** Infinity while the kernel repeats what it has for the peer in vain, 0 if it need not, -1 if it has nothing. */
+export function silenceByTable(stream: net.Socket): number {
+  const debt = debtOf(stream);
+  if (debt === undefined || debt.size === 0) return -1;
+  return debt.isInVain ? Infinity : 0;
+}
+
+const NOTHING: Debt = { size: 0, isInVain: false };
+
+function debtOf(stream: net.Socket): Debt | undefined {
+  if (stream.destroyed) return NOTHING;
   const { localAddress, localPort, remoteAddress, remotePort } = stream;
   if (localAddress === undefined || remoteAddress === undefined) return undefined;
   const begun = performance.now();
@@ -34,12 +59,12 @@ export function queuedByTable(stream: Duplex): number | undefined {
     readAgainAt = ended + Math.min((ended - begun) * SHARE, OLDEST);
   }
   if (table === null) return undefined;
-  return table.get(keyOf(localAddress, localPort!, remoteAddress, remotePort!)) ?? 0;
+  return table.get(keyOf(localAddress, localPort!, remoteAddress, remotePort!)) ?? NOTHING;
 }
 
-function readTable(): Map<string, number> | null {
+function readTable(): Map<string, Debt> | null {
   if (process.platform !== 'linux') return null;
-  const found = new Map<string, number>();
+  const found = new Map<string, Debt>();
   try {
     readInto(found, '/proc/net/tcp');
   } catch {
@@ -53,10 +78,13 @@ function readTable(): Map<string, number> | null {
   return found;
 }
 
-function readInto(found: Map<string, number>, file: string): void {
-  for (const [, here, port, there, peerPort, size] of readFileSync(file, 'latin1').matchAll(LINE)) {
+function readInto(found: Map<string, Debt>, file: string): void {
+  for (const line of readFileSync(file, 'latin1').matchAll(LINE)) {
+    const [, here, port, there, peerPort, size, repeated, asked] = line;
     const key = keyOf(addressOf(here!), parseInt(port!, 16), addressOf(there!), parseInt(peerPort!, 16));
-    found.set(key, parseInt(size!, 16));
+    const queued = parseInt(size!, 16);
+    const isRepeated = parseInt(repeated!, 16) > 0 || Number(asked) > 0;
+    found.set(key, { size: queued, isInVain: isRepeated && queued >= (table?.get(key)?.size ?? 0) });
   }
 }
 

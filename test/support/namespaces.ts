@@ -15,19 +15,28 @@ export const noNamespaces = ((): string | false => {
   return isMade ? false : 'needs ip, and the right to make network namespaces';
 })();
 
-/** A namespace whose v0 leads to `peer`'s v0, or, without one, to a v1 of its own. */
+/** A namespace with an interface v0. That leads to a v1 beside it, until it is connected with another namespace. */
 export class Namespace {
   readonly name = `skein-${process.pid}-${made++}`;
 
-  constructor(address: string, peer?: Namespace) {
+  constructor(address: string) {
     this.#must('netns', 'add', this.name);
     this.inside('link', 'set', 'lo', 'up');
-    const end = peer === undefined ? ['name', 'v1'] : ['name', 'v0', 'netns', peer.name];
-    this.inside('link', 'add', 'v0', 'type', 'veth', 'peer', ...end);
-    for (const one of [this, ...(peer === undefined ? [] : [peer])]) one.inside('link', 'set', 'v0', 'up');
-    if (peer === undefined) this.inside('link', 'set', 'v1', 'up');
+    this.inside('link', 'add', 'v0', 'type', 'veth', 'peer', 'name', 'v1');
+    this.inside('link', 'set', 'v0', 'up');
+    this.inside('link', 'set', 'v1', 'up');
     // No duplicate is looked for, which would take a second.
     this.inside('addr', 'add', address, 'dev', 'v0', ...(address.includes(':') ? ['nodad'] : []));
+  }
+
+  /** One at the other end of the line, whose interface is v1. */
+  opposite(address: string): Namespace {
+    const other = new Namespace('10.255.255.1/32');
+    other.inside('link', 'del', 'v0');
+    this.inside('link', 'set', 'v1', 'netns', other.name);
+    other.inside('link', 'set', 'v1', 'up');
+    other.inside('addr', 'add', address, 'dev', 'v1');
+    return other;
   }
 
   /** `ip`, in here. */
