@@ -13,7 +13,7 @@ import { select } from '../scheduler/select.ts';
 import { checkCallback, checkCount, checkDuration, checkOptions } from './checks.ts';
 import type { Connection } from './connection.ts';
 import { abandon, answerWith, clientOf, Exchange, HttpClient, type Service } from './http-client.ts';
-import { printError as printServeError, serve, type ServeOptions, type Where } from './serve.ts';
+import { guard, printError as printServeError, serve, type ServeOptions, type Where } from './serve.ts';
 import { CutOffError } from './server.ts';
 
 /** Answers one request. A response that it leaves open is ended for it. */
@@ -110,6 +110,7 @@ export function* serveHttp(
   checkDuration(requestTimeout, 'the requestTimeout of serveHttp');
   checkDuration(keepAliveTimeout, 'the keepAliveTimeout of serveHttp');
   checkCount(maxHeaderSize, 'the maxHeaderSize of serveHttp');
+  const hear = guard(onError, 'the onError of serveHttp');
   const server = createServer<typeof IncomingMessage, typeof Exchange>({
     // Node says so in a header of its answers, and counts whole milliseconds.
     keepAliveTimeout: Number.isFinite(keepAliveTimeout) ? Math.floor(keepAliveTimeout) : 0,
@@ -119,7 +120,7 @@ export function* serveHttp(
   });
   server.on('request', (request, response) => {
     // Such as a write after the end, which would else be nobody's error and end the process.
-    response.on('error', (error) => onError(error, request));
+    response.on('error', (error) => hear(error, request));
     const client = clientOf(request.socket);
     if (hasOneHost(request)) client.begin(response);
     else client.decline(response, 400);
@@ -139,7 +140,7 @@ export function* serveHttp(
     requestTimeout: orNever(requestTimeout),
     keepAliveTimeout: orNever(keepAliveTimeout),
     handle: (exchange) => handler(exchange.req, exchange),
-    supervisor: supervise(onError),
+    supervisor: supervise(hear),
   };
   if (upgrade !== undefined) {
     server.on('upgrade', (request, stream, head) => {
@@ -151,18 +152,18 @@ export function* serveHttp(
       // Once its client has gone, no event of the stream comes any more.
       const handle = (): ReturnType<UpgradeHandler> =>
         stream.destroyed ? nothing() : upgrade(request, stream, head, client.stopping);
-      client.upgrade().supervise(handle, { request, stream }, superviseUpgrade(onError));
+      client.upgrade().supervise(handle, { request, stream }, superviseUpgrade(hear));
     });
   }
   yield* serve(where, (conn, stopping) => serveClient(service, conn, stopping), {
     ...serveOptions,
     onError(error, conn) {
       const exchanges = error instanceof CutOffError ? clientOf(conn!).exchanges : [];
-      if (exchanges.length === 0) onError(error, undefined);
+      if (exchanges.length === 0) hear(error, undefined);
       // Not what the connection was waiting for.
       const { grace } = error as CutOffError;
       for (const exchange of exchanges) {
-        onError(new CutOffError(grace, exchange.handler?.describe()), exchange.req);
+        hear(new CutOffError(grace, exchange.handler?.describe()), exchange.req);
       }
     },
   });
