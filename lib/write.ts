@@ -6,6 +6,7 @@ import { CancelledError } from '../scheduler/errors.ts';
 import { kind } from '../scheduler/kind.ts';
 import { FAILED, Leaf, type Operation } from '../scheduler/operation.ts';
 import { HIGH_WATER_MARK, type Output } from './output.ts';
+import { sized } from './reactor/pending.ts';
 
 type Part = string | Uint8Array;
 
@@ -15,6 +16,8 @@ type Data = Part | readonly Part[];
 class Progress {
   /** What is to be written. */
   declare readonly data: Data;
+  /** Its bytes, in the order of its parts: memory may change its size while it waits. */
+  declare readonly sizes: number | readonly number[];
   /** A write was handed over; a flush or an end has its target. Now it waits for the kernel. */
   declare isBegun: boolean;
   /** Done when the kernel has taken the bytes up to here. */
@@ -24,6 +27,7 @@ class Progress {
 
   constructor(data: Data) {
     this.data = data;
+    this.sizes = Array.isArray(data) ? data.map(sizeOf) : sizeOf(data as Part);
     this.isBegun = false;
     this.until = 0;
     this.accepted = 0;
@@ -93,15 +97,15 @@ const WRITE = kind<void, Output, Data | Progress>({
 function proceed(operation: DrainOperation): boolean {
   const { target: output, item } = operation;
   if (!item.isBegun) {
+    const first = output.writers?.first ?? null;
     try {
       output.checkOpen();
+      if (output.waiting > HIGH_WATER_MARK || (first !== null && first !== operation)) return false;
+      handOver(output, item);
     } catch (error) {
       leaveQueue(operation);
       throw error;
     }
-    const first = output.writers?.first ?? null;
-    if (output.waiting > HIGH_WATER_MARK || (first !== null && first !== operation)) return false;
-    handOver(output, item);
     leaveQueue(operation);
   } else {
     try {
@@ -164,15 +168,29 @@ function stopDraining(operation: DrainOperation): void {
 }
 
 function handOver(output: Output, item: Progress): void {
-  const { data } = item;
+  const { data, sizes } = item;
   const from = output.position;
   let isBorrowed = false;
-  if (typeof data === 'string' || data instanceof Uint8Array) isBorrowed = handOverPart(output, data);
-  else for (const part of data) isBorrowed = handOverPart(output, part) || isBorrowed;
+  if (typeof sizes === 'number') {
+    isBorrowed = handOverPart(output, asItWas(data as Part, sizes));
+  } else {
+    // Of all parts, or of none: what is missing is found before the first is handed over.
+    const parts = (data as readonly Part[]).map((part, index) => asItWas(part, sizes[index]!));
+    for (const part of parts) isBorrowed = handOverPart(output, part) || isBorrowed;
+  }
   item.accepted = output.position - from;
   item.isBegun = true;
   item.until = isBorrowed ? output.position : output.position - HIGH_WATER_MARK;
   if (output.socket.sent < item.until) output.socket.flush();
+}
+
+function sizeOf(data: Part): number {
+  return typeof data === 'string' ? 0 : data.byteLength;
+}
+
+/** What it was when the write began. */
+function asItWas(data: Part, size: number): Part {
+  return typeof data === 'string' ? data : sized(data, size);
 }
 
 /** Says whether the bytes are only borrowed, which large ones are. */

@@ -235,7 +235,7 @@ export class EpollSocket extends EpollReader implements Socket, Contributor, Deb
         return;
       }
     }
-    this.suspendOutput().push(sent === 0 ? bytes : bytes.subarray(sent), isOwned);
+    this.suspendOutput().push(sent === 0 ? bytes : bytes.subarray(sent, size), isOwned);
     this.pendingSize += size - sent;
   }
 

@@ -23,6 +23,10 @@ export class Pending {
   }
 
   push(bytes: Uint8Array, isOwned: boolean): void {
+    if (mayBeWebAssembly(bytes)) {
+      this.push(Buffer.from(bytes), true);
+      return;
+    }
     const output = { bytes, isOwned, size: bytes.byteLength };
     if (isOwned && this.isEmpty) {
       this.#only = output;
@@ -35,8 +39,8 @@ export class Pending {
   keep(): void {
     for (let index = this.#head; index < this.#outputs.length; index++) {
       const output = this.#outputs[index]!;
-      if (output.isOwned || output.bytes.byteLength !== output.size) continue;
-      output.bytes = Buffer.from(output.bytes);
+      if (output.isOwned || output.bytes.byteLength < output.size) continue;
+      output.bytes = Buffer.from(bytesOf(output));
       output.isOwned = true;
     }
   }
@@ -55,10 +59,8 @@ export class Pending {
   peek(): Uint8Array | undefined {
     if (this.#only !== null) return bytesOf(this.#only);
     const first = this.#outputs[this.#head];
-    if (first !== undefined) bytesOf(first);
-    if (first === undefined || first.bytes.byteLength >= PIECE || this.#head + 1 === this.#outputs.length) {
-      return first?.bytes;
-    }
+    if (first === undefined) return undefined;
+    if (first.size >= PIECE || this.#head + 1 === this.#outputs.length) return bytesOf(first);
     const pieces: Uint8Array[] = [];
     let size = 0;
     let index = this.#head;
@@ -66,7 +68,7 @@ export class Pending {
       const piece = bytesOf(output).subarray(0, PIECE - size);
       pieces.push(piece);
       size += piece.byteLength;
-      if (piece.byteLength < output.bytes.byteLength) {
+      if (piece.byteLength < output.size) {
         advance(output, piece.byteLength);
         break;
       }
@@ -115,12 +117,31 @@ export class Pending {
   }
 }
 
-/** @throws TypeError if somebody has transferred or shrunk the memory of what was to be written */
+/** What WebAssembly counts its memory in. */
+const PAGE = 65_536;
+
+/**
+ * Memory of WebAssembly that grows takes itself away from whoever has a view of it, although the bytes are where they were.
+ * Nothing tells such memory from other of its size; a `Buffer` is rarely made of it.
+ */
+function mayBeWebAssembly(bytes: Uint8Array): boolean {
+  return !(bytes instanceof Buffer) && bytes.buffer.byteLength % PAGE === 0;
+}
+
 function bytesOf({ bytes, size }: Output): Uint8Array {
+  return sized(bytes, size);
+}
+
+/**
+ * What was to be written, of memory that may have changed its size since.
+ *
+ * @throws TypeError if somebody has transferred or shrunk it
+ */
+export function sized(bytes: Uint8Array, size: number): Uint8Array {
   if (bytes.byteLength === size) return bytes;
+  if (bytes.byteLength > size) return bytes.subarray(0, size);
   throw Object.assign(new TypeError(`the memory of ${size} bytes was taken away before they were written`), {
     code: 'ERR_INVALID_STATE',
-    syscall: 'write',
   });
 }
 
