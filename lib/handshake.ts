@@ -134,6 +134,13 @@ export function asClient(options: tls.ConnectionOptions): Role {
 /** Whose handshakes servers do, by the object that stands for the server there. */
 const outcomes = new WeakMap<object, Outcome>();
 
+/** The same by the peer's address: Bun calls the listeners of the server itself. */
+const byPeer = new Map<string, Outcome>();
+
+function peerOf({ remoteAddress, remotePort, localPort }: net.Socket): string {
+  return `${remoteAddress} ${remotePort} ${localPort}`;
+}
+
 /**
  * The server's role. The events of a `tls.Server` do not say which connection they are about, and a Unix socket has no
  * port to know it by. So each connection comes in through an object of its own that inherits from the server: Node emits
@@ -142,15 +149,20 @@ const outcomes = new WeakMap<object, Outcome>();
 export function asServer(server: tls.Server): Role {
   if (server.listenerCount('secureConnection') === 0) {
     server.on('secureConnection', function onSecure(this: tls.Server, stream: tls.TLSSocket) {
-      outcomes.get(this)?.onSecure(stream);
+      (outcomes.get(this) ?? byPeer.get(peerOf(stream)))?.onSecure(stream);
     });
     server.on('tlsClientError', function onFailure(this: tls.Server, error: Error, stream: tls.TLSSocket) {
-      outcomes.get(this)?.onFailure(refusal(stream) ?? error);
+      (outcomes.get(this) ?? byPeer.get(peerOf(stream)))?.onFailure(refusal(stream) ?? error);
     });
   }
   return (raw, outcome) => {
     const one = Object.create(server) as tls.Server;
     outcomes.set(one, outcome);
+    if (process.versions.bun !== undefined && raw instanceof net.Socket) {
+      const peer = peerOf(raw);
+      byPeer.set(peer, outcome);
+      raw.once('close', () => byPeer.delete(peer));
+    }
     one.emit('connection', raw as net.Socket);
   };
 }

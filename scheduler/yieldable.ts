@@ -55,6 +55,8 @@ export function beginYielded(
   coroutine: Coroutine<unknown>,
   value: unknown,
 ): IteratorResult<unknown, unknown> {
+  // A leaf that was performed with `yield*`: the engine of Bun hands its value on, in a result of its own.
+  if (value === SUSPENDED.value) return SUSPENDED;
   const operation = toOperation(coroutine, value);
   coroutine.bare = operation;
   if (!(coroutine instanceof CoCoroutine) || operation.kind === (GIVEN as unknown))

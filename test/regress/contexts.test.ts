@@ -1,6 +1,8 @@
-// Stores of AsyncLocalStorage must not travel from one client to the next, nor from whoever has loaded skein.
+// What engines do differently. Stores of AsyncLocalStorage must not travel from one client to the next, nor from whoever
+// has loaded skein.
 
 import t from 'tap';
+import { type Co, formatDump, run, scope, sleep, spawn } from '../../lib/index.ts';
 import { runProgram } from '../support/program.ts';
 
 t.test(
@@ -55,3 +57,33 @@ t.test(
     t.equal(output().trim(), '13 undefined');
   },
 );
+
+/** Hands on what a generator yields in results of its own, as `yield*` does in the engine of Bun. */
+function* handedOn<T>(inner: Co<T>): Co<T> {
+  for (;;) {
+    const { done, value } = inner.next();
+    if (done === true) return value as T;
+    yield value as never;
+  }
+}
+
+t.test('a suspension in a result of the engine is one all the same', async (t) => {
+  await run(() =>
+    handedOn(
+      scope(function* (jobs) {
+        jobs.spawn(() => handedOn(sleepily()), { daemon: true, name: 'sleeper' });
+        yield* sleep(1);
+        t.match(formatDump(), /sleeper #\d+, suspended, .*: sleeping for 60000 ms/);
+      }),
+    ),
+  );
+  await run(function* () {
+    const child = spawn(() => handedOn(sleepily()));
+    yield* sleep(1);
+    child.cancel();
+  });
+});
+
+function* sleepily(): Co<void> {
+  yield* sleep(60_000);
+}

@@ -20,7 +20,7 @@ const FENCE = /^```(\w*)\n([^]*?)^```$/gm;
 const NAME = /^\/\/ ([\w-]+)\.ts\n/;
 
 /** What the documents hold. */
-class Blocks {
+export class Blocks {
   readonly sources = new Map<string, string>();
   readonly programs = new Map<string, Program>();
   /** Commands that make what the programs read. */
@@ -34,7 +34,7 @@ class Blocks {
     return [...this.programs].filter(isRun).map(([name]) => name);
   }
 
-  read(t: Test, file: string): void {
+  read(t: Pick<Test, 'same'>, file: string): void {
     const blocks = [...readFileSync(join(root, 'docs', file), 'utf8').matchAll(FENCE)];
     for (const [index, [, language, code]] of blocks.entries()) {
       if (language === 'sh' && code!.startsWith('openssl ')) this.commands.push(code!);
