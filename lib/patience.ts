@@ -12,7 +12,7 @@ const EVERY = 1_000;
 const LOOKS = 5;
 /**
  * So many where the system does not tell what the peer takes, since the kernel takes more in steps of up to megabytes; and
- * while the peer is not the one to blame.
+ * while the peer may have reason to be silent.
  */
 const LOOKS_AT_MOST = 30;
 /** Within so many looks the peer has to take so many bytes. */
@@ -23,7 +23,7 @@ export interface Waited {
   readonly uptake: Uptake;
   /** Bytes that have come from the peer: more of them are progress, too. */
   received(): number;
-  /** Whether the peer may be waiting for this side. */
+  /** Whether the peer may have reason to be silent: it waits for this side, or is at work on what it has. */
   isHeldUp(): boolean;
   /** It is given up. If it has taken everything, nothing is lost by leaving the rest to the kernel. */
   giveUp(hasAll: boolean): void;

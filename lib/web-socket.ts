@@ -53,6 +53,8 @@ export class WebSocketConnection {
   #error: Error | null = null;
   /** It was cut off on this side. */
   #isReset = false;
+  /** @internal Its handler has ended: nobody wants to know whether the peer answers the close. */
+  isLeft = false;
   readonly #timers: Timers;
   /** Null until it is open. */
   #stream: Duplex | null = null;
@@ -113,8 +115,8 @@ export class WebSocketConnection {
 
   /**
    * Closes it: what was sent is still delivered, however slow the peer reads. `receive` gives what comes before the peer's
-   * answer, and then null. A peer that neither takes nor sends anything for 5 s breaks it off, and so does one that takes
-   * less than 1 KiB/s for 30 s; while messages wait for `receive` it is 30 s. May be called twice.
+   * answer, and then null. A peer that takes and sends nothing for 5 s breaks it off, and so does one that takes less than
+   * 1 KiB/s for 30 s. One that has everything has 30 s to answer, or 5 s once the handler has ended. May be called twice.
    *
    * @throws TypeError for a code that may not be sent, or a reason of more than 123 bytes
    */
@@ -166,12 +168,13 @@ export class WebSocketConnection {
   #onClosing(): void {
     const stream = this.#stream;
     if (stream === null || this.#closeCode !== 0) return;
+    const uptake = uptakeOf(stream);
     this.#patience ??= new Patience(
       {
-        uptake: uptakeOf(stream),
+        uptake,
         received: () => (stream as net.Socket).bytesRead,
-        // Nothing is read while messages wait.
-        isHeldUp: () => this.#messages.length >= ENOUGH,
+        // Nothing is read while messages wait; and what the peer's system has, the peer itself may still be reading.
+        isHeldUp: () => this.#messages.length >= ENOUGH || (uptake.left === 0 && !this.isLeft),
         giveUp: (hasAll) => giveUp(stream, hasAll),
       },
       this.#timers,

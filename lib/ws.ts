@@ -172,6 +172,7 @@ function* attend(socket: WebSocketConnection, handler: () => Co<void> | Operatio
       socket.close(INTERNAL_ERROR);
       throw error;
     } finally {
+      socket.isLeft = true;
       yield* farewell(socket);
     }
   } finally {
