@@ -4,11 +4,12 @@
 import { ClosedError, inWords } from '../scheduler/errors.ts';
 import { kind } from '../scheduler/kind.ts';
 import { Leaf, type Operation } from '../scheduler/operation.ts';
+import { checkOptions, optionNames } from '../scheduler/options.ts';
 import { currentScheduler } from '../scheduler/run.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
 import { WaitQueue } from '../scheduler/wait-queue.ts';
 import { Address, type AddressLike } from './address.ts';
-import { checkCallback, checkCount, checkOptions } from './checks.ts';
+import { checkCallback, checkCount } from './checks.ts';
 import { Connection } from './connection.ts';
 import { guarded, ioError, uncaught } from './io-error.ts';
 import { openListener } from './open-listener.ts';
@@ -41,6 +42,21 @@ export interface ListenOptions extends ReactorOptions {
   /** Told where it listens, once it does. */
   readonly onListening?: ((address: Address) => void) | undefined;
 }
+
+/** @internal */
+export const LISTEN_OPTIONS = {
+  backlog: true,
+  ipv6Only: true,
+  reusePort: true,
+  unlinkOnClose: true,
+  maxConnections: true,
+  tls: true,
+  proxyProtocol: true,
+  onError: true,
+  onListening: true,
+} as const satisfies Record<keyof ListenOptions, true>;
+
+const OPTIONS = optionNames<ListenOptions>(LISTEN_OPTIONS);
 
 /** Who takes connections by callback: an event loop. */
 export interface Taker {
@@ -82,7 +98,7 @@ export class Acceptor {
   /** @throws TypeError if the address or an option is malformed; what node:tls says of a malformed key or certificate */
   constructor(address: AddressLike | Address, options: ListenOptions = {}) {
     this.#requested = Address.parse(address);
-    checkOptions(options, 'listen');
+    checkOptions('listen', options, OPTIONS);
     this.#options = options;
     checkCount(options.backlog, 'backlog');
     checkCount(options.maxConnections, 'maxConnections');

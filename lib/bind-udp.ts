@@ -6,8 +6,9 @@ import { outside } from '../scheduler/context.ts';
 import { kind, neverReady } from '../scheduler/kind.ts';
 import { expectWhole } from '../scheduler/numbers.ts';
 import { Leaf, type Operation } from '../scheduler/operation.ts';
+import { checkOptions, optionNames } from '../scheduler/options.ts';
 import type { Address, AddressLike } from './address.ts';
-import { checkLookup, checkOptions } from './checks.ts';
+import { checkLookup } from './checks.ts';
 import { udpAddress, UdpSocket } from './datagram.ts';
 import { ioError } from './io-error.ts';
 import type { Endpoint } from './reactor/contract.ts';
@@ -31,6 +32,14 @@ export interface UdpOptions {
   readonly lookup?: LookupFunction | undefined;
 }
 
+const OPTIONS = optionNames<UdpOptions>({
+  capacity: true,
+  reuseAddr: true,
+  ipv6Only: true,
+  broadcast: true,
+  lookup: true,
+});
+
 const CAPACITY = 1_024;
 
 /**
@@ -53,7 +62,7 @@ const CAPACITY = 1_024;
  * ```
  */
 export function bindUdp(address: AddressLike | Address, options: UdpOptions = {}): Operation<UdpSocket> {
-  checkOptions(options, 'bindUdp');
+  checkOptions('bindUdp', options, OPTIONS);
   const { capacity = CAPACITY, lookup } = options;
   expectWhole('the capacity of bindUdp', capacity, 1);
   checkLookup(lookup, 'bindUdp');

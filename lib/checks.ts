@@ -2,12 +2,6 @@
 
 import { inWords } from '../scheduler/errors.ts';
 
-/** Options that are none would be taken for none at all: `listen(80, 'localhost')` would listen somewhere else. */
-export function checkOptions(options: unknown, what: string): void {
-  if (typeof options === 'object' && options !== null) return;
-  throw new TypeError(`${what} expects an object of options, got ${inWords(options)}`);
-}
-
 export function checkCallback(callback: unknown, what: string): void {
   if (typeof callback !== 'function')
     throw new TypeError(`${what} expects a callback, got ${inWords(callback)}`);
@@ -33,8 +27,14 @@ export function checkCount(count: unknown, what: string): void {
 }
 
 /** A duration given by the user. */
-export function checkDuration(ms: unknown, what: string): void {
+export function checkDuration(ms: unknown, what: string): asserts ms is number {
   if (typeof ms !== 'number' || !(ms >= 0)) {
     throw new TypeError(`${what} expects milliseconds, 0 or more, got ${inWords(ms)}`);
   }
+}
+
+/** The longest that silence or a phase may last: `Infinity` where the user has said 0 or `Infinity`, which are never. */
+export function timeLimit(ms: unknown, what: string): number {
+  checkDuration(ms, what);
+  return ms === 0 ? Infinity : ms;
 }

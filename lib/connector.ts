@@ -3,21 +3,29 @@
 import type { LookupFunction } from 'node:net';
 import { kind, neverReady } from '../scheduler/kind.ts';
 import { Leaf, type Operation } from '../scheduler/operation.ts';
+import { checkOptions, optionNames } from '../scheduler/options.ts';
 import { currentScheduler } from '../scheduler/run.ts';
 import { Timer } from '../scheduler/timers.ts';
 import { Address, type AddressLike } from './address.ts';
-import { checkCallback, checkDuration, checkLookup, checkOptions } from './checks.ts';
+import { checkCallback, checkLookup, timeLimit } from './checks.ts';
 import { Connection } from './connection.ts';
 import { dialError, dialTimeout } from './dial-error.ts';
 import { HappyEyeballs } from './happy-eyeballs.ts';
 import { asClient, handshakeTimeout, type Role, secureInTime } from './handshake.ts';
 import { guarded, ioError } from './io-error.ts';
 import type { Socket } from './reactor/contract.ts';
-import { checkTls, clientOptions, DEFAULTS, HANDSHAKE_TIMEOUT, type TlsOptions } from './tls-options.ts';
+import {
+  checkTls,
+  clientOptions,
+  DEFAULTS,
+  HANDSHAKE_TIMEOUT,
+  handshakeLimit,
+  type TlsOptions,
+} from './tls-options.ts';
 
 /** How to dial; all are optional. */
 export interface DialOptions {
-  /** Milliseconds after which dialling fails with a `TimeoutError`; by default the system decides. */
+  /** Milliseconds after which dialling fails with a `TimeoutError`; by default, and with 0, the system decides. */
   readonly timeout?: number | undefined;
   /**
    * Resolves a name, as the option of `net.connect` does: called as `lookup(name, { all: true, … }, callback)`, it gives
@@ -31,6 +39,8 @@ export interface DialOptions {
    */
   readonly tls?: true | TlsOptions | undefined;
 }
+
+const OPTIONS = optionNames<DialOptions>({ timeout: true, lookup: true, tls: true });
 
 /** What `connect` calls back: with a connection or with an error. */
 export type OnResult = (conn: Connection | null, error: Error | null) => void;
@@ -62,17 +72,17 @@ export class Connector {
   /** @throws TypeError if the address or an option is malformed; what node:tls says of a malformed certificate or key */
   constructor(address: AddressLike | Address, options: DialOptions = {}) {
     this.address = Address.parse(address);
-    checkOptions(options, 'dial');
-    const { timeout = Infinity, lookup } = options;
+    checkOptions('dial', options, OPTIONS);
+    const { timeout: limit = Infinity, lookup } = options;
+    const timeout = timeLimit(limit, 'the timeout of dial');
     const tls = options.tls === true ? DEFAULTS : options.tls;
-    checkDuration(timeout, 'the timeout of dial');
     checkLookup(lookup, 'dial');
     this.#timeout = timeout;
     this.#lookup = lookup;
     if (tls !== undefined) checkTls(tls, 'the tls of dial');
     this.#role =
       tls === undefined ? null : asClient(clientOptions(tls, this.address.host, 'the tls of dial'));
-    this.#handshakeTimeout = tls?.handshakeTimeout ?? (timeout < Infinity ? Infinity : HANDSHAKE_TIMEOUT);
+    this.#handshakeTimeout = handshakeLimit(tls, timeout < Infinity ? Infinity : HANDSHAKE_TIMEOUT);
   }
 
   /**

@@ -4,6 +4,7 @@
 import { constants } from 'node:buffer';
 import { inWords } from '../scheduler/errors.ts';
 import type { Operation } from '../scheduler/operation.ts';
+import { checkOptions, optionNames } from '../scheduler/options.ts';
 import {
   DelimiterFraming,
   delimiterOf,
@@ -43,6 +44,10 @@ export interface LengthPrefixedOptions extends FrameOptions {
   readonly littleEndian?: boolean | undefined;
 }
 
+const OPTIONS = optionNames<FrameOptions>({ limit: true });
+
+const PREFIXED = optionNames<LengthPrefixedOptions>({ limit: true, bytes: true, littleEndian: true });
+
 /**
  * Frames with their length before them, an unsigned number that does not count itself. A length beyond `limit` is
  * refused before any memory is used for it.
@@ -70,12 +75,13 @@ export interface LengthPrefixedOptions extends FrameOptions {
  * ```
  */
 export function lengthPrefixed(options: LengthPrefixedOptions = {}): FrameFormat {
+  checkOptions('lengthPrefixed', options, PREFIXED);
   const { bytes = 4, littleEndian = false } = options;
   if (![1, 2, 4, 8].includes(bytes)) {
     throw new TypeError(`lengthPrefixed expects a length of 1, 2, 4 or 8 bytes, got ${inWords(bytes)}`);
   }
   // No frame is longer than its length can say, or than a buffer can be.
-  const limit = Math.min(limitOf(options), 256 ** bytes - 1, constants.MAX_LENGTH - bytes);
+  const limit = Math.min(limitOf('lengthPrefixed', options), 256 ** bytes - 1, constants.MAX_LENGTH - bytes);
   const framing = new PrefixFraming(bytes, littleEndian, limit);
   return {
     read: (conn) => conn.readFrame(framing),
@@ -113,9 +119,10 @@ export function lengthPrefixed(options: LengthPrefixedOptions = {}): FrameFormat
  * });
  * ```
  */
-export function delimited(delimiter: string | Uint8Array, options?: FrameOptions): FrameFormat {
+export function delimited(delimiter: string | Uint8Array, options: FrameOptions = {}): FrameFormat {
+  checkOptions('delimited', options, OPTIONS);
   const end = delimiterOf(delimiter);
-  const limit = limitOf(options);
+  const limit = limitOf('delimited', options);
   const framing = new DelimiterFraming(end, limit, true);
   return {
     read: (conn) => conn.readFrame(framing),

@@ -7,6 +7,7 @@ import { atLeaf } from '../scheduler/at-leaf.ts';
 import { inWords } from '../scheduler/errors.ts';
 import { kind } from '../scheduler/kind.ts';
 import { Leaf, type Operation } from '../scheduler/operation.ts';
+import { checkOptions, optionNames } from '../scheduler/options.ts';
 import { checkCount } from './checks.ts';
 import { LimitError, UnexpectedEofError } from './errors.ts';
 import type { Held } from './held.ts';
@@ -23,6 +24,8 @@ export interface FrameOptions {
   /** Bytes that a line or a frame may have, without what ends it or tells its length; 65,536 unless said otherwise. */
   readonly limit?: number | undefined;
 }
+
+const OPTIONS = optionNames<FrameOptions>({ limit: true });
 
 /** How a frame is told from what follows it. */
 export interface Framing<T> {
@@ -165,9 +168,14 @@ export class PeekFraming implements Framing<Buffer> {
 }
 
 /** The limit that was asked for. */
-export function limitOf(options: FrameOptions | undefined): number {
-  checkCount(options?.limit, 'limit');
-  return options?.limit ?? DEFAULT_LIMIT;
+export function limitOf(what: string, options: FrameOptions | undefined): number {
+  if (options === undefined) return DEFAULT_LIMIT;
+  const { limit } = options;
+  checkCount(limit, 'limit');
+  if (limit !== undefined) return limit;
+  // Only now, since this is asked for each line: one whose limit is there has not been misspelt.
+  checkOptions(what, options, OPTIONS);
+  return DEFAULT_LIMIT;
 }
 
 /** A delimiter as bytes of our own. */

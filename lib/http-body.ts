@@ -4,6 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import { inWords } from '../scheduler/errors.ts';
 import type { Operation } from '../scheduler/operation.ts';
+import { checkOptions, optionNames } from '../scheduler/options.ts';
 import { suspend } from '../scheduler/suspend.ts';
 import { LimitError } from './errors.ts';
 import { prematureClose } from './reactor/system-error.ts';
@@ -13,6 +14,8 @@ export interface BodyOptions {
   /** The most bytes that it may have. Default 1 MiB. */
   readonly limit?: number | undefined;
 }
+
+const OPTIONS = optionNames<BodyOptions>({ limit: true });
 
 const LIMIT = 1_048_576;
 
@@ -35,6 +38,7 @@ const LIMIT = 1_048_576;
  * ```
  */
 export function readBody(request: IncomingMessage, options: BodyOptions = {}): Operation<Buffer> {
+  checkOptions('readBody', options, OPTIONS);
   const { limit = LIMIT } = options;
   if (typeof limit !== 'number' || !(limit >= 0)) {
     throw new TypeError(`the limit of readBody is in bytes, 0 or more, got ${inWords(limit)}`);

@@ -7,13 +7,21 @@ import type { Duplex } from 'node:stream';
 import { inWords } from '../scheduler/errors.ts';
 import type { Latch } from '../scheduler/latch.ts';
 import type { Co, Operation } from '../scheduler/operation.ts';
+import { checkOptions, optionNames } from '../scheduler/options.ts';
 import { current } from '../scheduler/run.ts';
 import type { Supervisor } from '../scheduler/scope.ts';
 import { select } from '../scheduler/select.ts';
-import { checkCallback, checkCount, checkDuration, checkOptions } from './checks.ts';
+import { checkCallback, checkCount, timeLimit } from './checks.ts';
 import type { Connection } from './connection.ts';
 import { abandon, answerWith, clientOf, Exchange, HttpClient, type Service } from './http-client.ts';
-import { guard, printError as printServeError, serve, type ServeOptions, type Where } from './serve.ts';
+import {
+  guard,
+  printError as printServeError,
+  serve,
+  SERVE_OPTIONS,
+  type ServeOptions,
+  type Where,
+} from './serve.ts';
 import { CutOffError } from './server.ts';
 
 /** Answers one request. A response that it leaves open is ended for it. */
@@ -52,6 +60,17 @@ export interface HttpOptions extends Omit<ServeOptions, 'onError'> {
    */
   readonly upgrade?: UpgradeHandler | undefined;
 }
+
+/** @internal */
+export const HTTP_OPTIONS = {
+  ...SERVE_OPTIONS,
+  headersTimeout: true,
+  keepAliveTimeout: true,
+  maxHeaderSize: true,
+  upgrade: true,
+} as const satisfies Record<keyof HttpOptions, true>;
+
+const OPTIONS = optionNames<HttpOptions>(HTTP_OPTIONS);
 
 const HEADERS_TIMEOUT = 8_000;
 const REQUEST_TIMEOUT = 300_000;
@@ -97,7 +116,7 @@ export function* serveHttp(
   handler: HttpHandler,
   options: HttpOptions = {},
 ): Co<void> {
-  checkOptions(options, 'serveHttp');
+  checkOptions('serveHttp', options, OPTIONS);
   const { onError = printError, upgrade, maxHeaderSize, ...rest } = options;
   const { headersTimeout = HEADERS_TIMEOUT, requestTimeout = REQUEST_TIMEOUT, ...others } = rest;
   const { keepAliveTimeout = KEEP_ALIVE_TIMEOUT, ...serveOptions } = others;
@@ -106,9 +125,9 @@ export function* serveHttp(
   }
   checkCallback(onError, 'the onError of serveHttp');
   if (upgrade !== undefined) checkCallback(upgrade, 'the upgrade of serveHttp');
-  checkDuration(headersTimeout, 'the headersTimeout of serveHttp');
-  checkDuration(requestTimeout, 'the requestTimeout of serveHttp');
-  checkDuration(keepAliveTimeout, 'the keepAliveTimeout of serveHttp');
+  const headersLimit = timeLimit(headersTimeout, 'the headersTimeout of serveHttp');
+  const requestLimit = timeLimit(requestTimeout, 'the requestTimeout of serveHttp');
+  const keepAliveLimit = timeLimit(keepAliveTimeout, 'the keepAliveTimeout of serveHttp');
   checkCount(maxHeaderSize, 'the maxHeaderSize of serveHttp');
   const hear = guard(onError, 'the onError of serveHttp');
   const server = createServer<typeof IncomingMessage, typeof Exchange>({
@@ -136,9 +155,9 @@ export function* serveHttp(
   });
   const service: Service = {
     server,
-    headersTimeout: orNever(headersTimeout),
-    requestTimeout: orNever(requestTimeout),
-    keepAliveTimeout: orNever(keepAliveTimeout),
+    headersTimeout: headersLimit,
+    requestTimeout: requestLimit,
+    keepAliveTimeout: keepAliveLimit,
     handle: (exchange) => handler(exchange.req, exchange),
     supervisor: supervise(hear),
   };
@@ -234,11 +253,6 @@ function hasOneHost({ rawHeaders, httpVersion }: IncomingMessage): boolean {
     if (name.length === 4 && name.toLowerCase() === 'host') count++;
   }
   return count === 1 || (count === 0 && httpVersion < '1.1');
-}
-
-/** 0 is never, as it is for `idleTimeout`. */
-function orNever(timeout: number): number {
-  return timeout === 0 ? Infinity : timeout;
 }
 
 /** What is said to a client whose bytes are no HTTP; undefined if its connection has failed. */

@@ -8,7 +8,7 @@ import { proxySources } from './proxy-sources.ts';
 import { proxied } from './read-proxy-header.ts';
 import type { Listener, ListenOptions } from './reactor/contract.ts';
 import { reactor } from './the-reactor.ts';
-import { HANDSHAKE_TIMEOUT, serverOf, type TlsOptions } from './tls-options.ts';
+import { HANDSHAKE_TIMEOUT, handshakeLimit, serverOf, type TlsOptions } from './tls-options.ts';
 
 /** What comes before a connection is delivered. */
 interface Preludes extends ListenOptions {
@@ -35,7 +35,7 @@ function handshake(tls: TlsOptions): Preparation {
   const role = asServer(serverOf(tls, 'the tls of listen'));
   return {
     step: 'TLS',
-    timeout: tls.handshakeTimeout ?? HANDSHAKE_TIMEOUT,
+    timeout: handshakeLimit(tls, HANDSHAKE_TIMEOUT),
     prepare: (socket, onDone) => secure(socket, role, onDone),
   };
 }

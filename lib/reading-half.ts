@@ -105,7 +105,7 @@ export abstract class ReadingHalf extends SocketSettings {
    * ```
    */
   readLine(options?: FrameOptions): Operation<string | null> {
-    const limit = limitOf(options);
+    const limit = limitOf('readLine', options);
     return this.readFrame<string | null>(limit === DEFAULT_LIMIT ? LINES : new LineFraming(limit));
   }
 
@@ -116,7 +116,7 @@ export abstract class ReadingHalf extends SocketSettings {
    * @throws TypeError for a delimiter of no bytes, and as `readLine`
    */
   readUntil(delimiter: string | Uint8Array, options?: FrameOptions): Operation<Buffer | null> {
-    return this.readFrame(new DelimiterFraming(delimiterOf(delimiter), limitOf(options), false));
+    return this.readFrame(new DelimiterFraming(delimiterOf(delimiter), limitOf('readUntil', options), false));
   }
 
   /**

@@ -3,10 +3,11 @@
 
 import { inWords } from '../scheduler/errors.ts';
 import type { Co } from '../scheduler/operation.ts';
+import { checkOptions, optionNames } from '../scheduler/options.ts';
 import { reportUncaught } from '../scheduler/warnings.ts';
-import { Acceptor, type ListenOptions } from './acceptor.ts';
+import { Acceptor, LISTEN_OPTIONS, type ListenOptions } from './acceptor.ts';
 import type { Address, AddressLike } from './address.ts';
-import { checkCallback, checkCount, checkDuration, checkOptions } from './checks.ts';
+import { checkCallback, checkCount, checkDuration } from './checks.ts';
 import type { Connection } from './connection.ts';
 import { bind, listen } from './listen.ts';
 import { roomForSockets } from './reactor/descriptors.ts';
@@ -31,11 +32,23 @@ export interface ServeOptions extends Omit<ListenOptions, 'onError'>, StopOption
    * the process may open descriptors for when it begins to serve.
    */
   readonly maxConnections?: number | undefined;
-  /** The `idleTimeout` of each connection. Default 0, for never. */
+  /** The `idleTimeout` of each connection. Default 0, for never, as with `Infinity`. */
   readonly idleTimeout?: number | undefined;
   /** The `requestTimeout` of each connection, a total and not a gap: for protocols in which each is answered. Default 0, for none. */
   readonly requestTimeout?: number | undefined;
 }
+
+/** @internal */
+export const SERVE_OPTIONS = {
+  ...LISTEN_OPTIONS,
+  signal: true,
+  signals: true,
+  grace: true,
+  idleTimeout: true,
+  requestTimeout: true,
+} as const satisfies Record<keyof ServeOptions, true>;
+
+const OPTIONS = optionNames<ServeOptions>(SERVE_OPTIONS);
 
 /** Where to serve. */
 export type Where = AddressLike | Address | Acceptor;
@@ -80,7 +93,7 @@ export function* serve(
   handler: Handler,
   options: ServeOptions = {},
 ): Co<void> {
-  checkOptions(options, 'serve');
+  checkOptions('serve', options, OPTIONS);
   const { signal, signals, grace = GRACE, idleTimeout = 0, requestTimeout = 0, ...others } = options;
   const { onError = printError, onListening, ...listenOptions } = others;
   if (typeof handler !== 'function') throw new TypeError(`serve expects a handler, got ${inWords(handler)}`);

@@ -52,7 +52,7 @@ export abstract class SocketSettings {
   }
 
   /**
-   * Milliseconds of silence before a dead peer is probed for; 0 for never. Default 15,000. A peer that answers none of ten
+   * Milliseconds of silence before a dead peer is probed for; 0 or `Infinity` for never. Default 15,000. A peer that answers none of ten
    * probes, one a second, is given up: who reads or writes gets an `ETIMEDOUT`. So is one that has not acknowledged what it
    * was sent, in about the same time. One that is there and does not read is not.
    */
@@ -62,6 +62,6 @@ export abstract class SocketSettings {
   set keepAlive(ms: number) {
     checkDuration(ms, 'keepAlive');
     this.#keepAlive = ms;
-    this.socket.setKeepAlive(ms);
+    this.socket.setKeepAlive(ms === Infinity ? 0 : ms);
   }
 }

@@ -14,7 +14,14 @@ import { ioError } from './io-error.ts';
 import type { Output } from './output.ts';
 import type { Socket } from './reactor/contract.ts';
 import { tlsInfoOf } from './tls-info.ts';
-import { checkTls, clientOptions, HANDSHAKE_TIMEOUT, serverOf, type TlsOptions } from './tls-options.ts';
+import {
+  checkTls,
+  clientOptions,
+  HANDSHAKE_TIMEOUT,
+  handshakeLimit,
+  serverOf,
+  type TlsOptions,
+} from './tls-options.ts';
 import { flush } from './write.ts';
 
 /** How to go on over TLS. */
@@ -56,7 +63,7 @@ export class Upgrade implements Reader {
     this.#role = options.isServer
       ? asServer(serverOf(options, 'startTls'))
       : asClient(clientOptions(options, conn.host, 'startTls'));
-    this.#timeout = options.handshakeTimeout ?? HANDSHAKE_TIMEOUT;
+    this.#timeout = handshakeLimit(options, HANDSHAKE_TIMEOUT);
   }
 
   get peer(): Address {

@@ -4,7 +4,7 @@
 // object.
 
 import { isIP } from 'node:net';
-import { checkDuration } from './checks.ts';
+import { checkDuration, timeLimit } from './checks.ts';
 import tls from 'node:tls';
 import { inWords } from '../scheduler/errors.ts';
 
@@ -37,7 +37,7 @@ export interface TlsOptions extends Omit<tls.SecureContextOptions, 'secureProtoc
     | ((servername: string, done: (error: Error | null, context?: tls.SecureContext) => void) => void)
     | undefined;
   /**
-   * Milliseconds that a handshake may take in all. Default 10,000; on `dial` with a `timeout` there is only that one
+   * Milliseconds that a handshake may take in all; 0 and `Infinity` for any time. Default 10,000; on `dial` with a `timeout` there is only that one
    * by default.
    */
   readonly handshakeTimeout?: number | undefined;
@@ -64,6 +64,12 @@ export function checkTls(options: unknown, what: string): asserts options is Tls
   }
   const { handshakeTimeout = 0 } = options as TlsOptions;
   checkDuration(handshakeTimeout, `the handshakeTimeout of ${what}`);
+}
+
+/** Milliseconds that a handshake may take; `Infinity` for never, which is also what 0 stands for. */
+export function handshakeLimit(options: TlsOptions | undefined, otherwise: number): number {
+  const { handshakeTimeout = otherwise } = options ?? {};
+  return timeLimit(handshakeTimeout, 'handshakeTimeout');
 }
 
 /**

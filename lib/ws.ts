@@ -13,10 +13,12 @@ import type { Duplex } from 'node:stream';
 import { inWords, isCancelledError } from '../scheduler/errors.ts';
 import { scope } from '../scheduler/inner-scope.ts';
 import type { Co, Operation } from '../scheduler/operation.ts';
+import { checkOptions, optionNames } from '../scheduler/options.ts';
 import { whenClosed } from '../scheduler/stream-state.ts';
 import { currentScheduler } from '../scheduler/run.ts';
 import { suspend } from '../scheduler/suspend.ts';
-import { type HttpHandler, type HttpOptions, serveHttp, type UpgradeHandler } from './http.ts';
+import { timeLimit } from './checks.ts';
+import { HTTP_OPTIONS, type HttpHandler, type HttpOptions, serveHttp, type UpgradeHandler } from './http.ts';
 import type { Where } from './serve.ts';
 import { Closable, NEVER, WebSocketConnection } from './web-socket.ts';
 
@@ -33,6 +35,10 @@ export interface WebSocketOptions {
   /** Bytes that a message may have; a longer one closes the WebSocket with 1009. Default 1 MiB. */
   readonly maxPayload?: number | undefined;
 }
+
+const OPTIONS = optionNames<WebSocketOptions>({ maxPayload: true });
+const SERVER_OPTIONS = new Set([...Object.keys(HTTP_OPTIONS), ...OPTIONS]);
+SERVER_OPTIONS.delete('upgrade');
 
 const MAX_PAYLOAD = 1_048_576;
 
@@ -77,6 +83,7 @@ export function serveWebSocket(
   handler: WebSocketHandler,
   options: Omit<HttpOptions, 'upgrade'> & WebSocketOptions = {},
 ): Co<void> {
+  checkOptions('serveWebSocket', options, SERVER_OPTIONS);
   const { maxPayload, ...httpOptions } = options;
   const upgrade = webSockets(handler, { maxPayload });
   return serveHttp(where, upgradeRequired, { ...httpOptions, upgrade });
@@ -114,6 +121,7 @@ const upgradeRequired: HttpHandler = function* upgradeRequired(_, response) {
  * ```
  */
 export function webSockets(handler: WebSocketHandler, options: WebSocketOptions = {}): UpgradeHandler {
+  checkOptions('webSockets', options, OPTIONS);
   const { maxPayload = MAX_PAYLOAD } = options;
   if (typeof handler !== 'function') {
     throw new TypeError(`webSockets expects a handler, got ${inWords(handler)}`);
@@ -215,10 +223,13 @@ export function dialWebSocket(
   url: string | URL,
   options: ClientOptions & { readonly protocols?: string | string[] } = {},
 ): Operation<WebSocketConnection> {
-  const { protocols = [], ...clientOptions } = options;
+  const { protocols = [], handshakeTimeout = 0, ...clientOptions } = options;
+  // `ws` knows 0 only.
+  const limit = timeLimit(handshakeTimeout, 'the handshakeTimeout of dialWebSocket');
+  const settings = limit < Infinity ? { ...clientOptions, handshakeTimeout: limit } : clientOptions;
   return suspend<WebSocketConnection>(function dialling(resume) {
     const ours = { maxPayload: MAX_PAYLOAD, closeTimeout: NEVER };
-    const ws = new Closable(url, protocols, { ...ours, ...clientOptions });
+    const ws = new Closable(url, protocols, { ...ours, ...settings });
     const socket = new WebSocketConnection(ws, currentScheduler().timers);
     ws.once('upgrade', (response) => (socket.stream = response.socket));
     ws.once('error', (error) => resume(error));

@@ -4,7 +4,7 @@
 
 import { kind } from './kind.ts';
 import { Leaf, type Operation } from './operation.ts';
-import type { NameOptions } from './sync.ts';
+import { nameOf, type NameOptions } from './sync.ts';
 import { WaitQueue } from './wait-queue.ts';
 import { expectWhole } from './numbers.ts';
 
@@ -41,7 +41,7 @@ export class Barrier {
   constructor(parties: number, options: NameOptions = {}) {
     expectWhole('Barrier', parties, 1);
     this.parties = parties;
-    this.name = options.name ?? 'a barrier';
+    this.name = nameOf('Barrier', options, 'a barrier');
   }
 
   /** How many have arrived and wait for the others. */

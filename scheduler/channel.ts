@@ -12,7 +12,7 @@ import { ClosedError, inWords } from './errors.ts';
 import { kind } from './kind.ts';
 import { Leaf, type Operation } from './operation.ts';
 import { Ring } from './ring.ts';
-import { type NameOptions, notes } from './sync.ts';
+import { nameOf, type NameOptions, notes } from './sync.ts';
 import { WaitQueue } from './wait-queue.ts';
 
 /** What `receive` and `tryReceive` give once a channel is closed and empty. */
@@ -60,7 +60,7 @@ export class Channel<T> {
     }
     this.capacity = capacity;
     this.buffer = capacity > 0 ? new Ring() : null;
-    this.name = options.name ?? 'a channel';
+    this.name = nameOf('Channel', options, 'a channel');
   }
 
   /** How many values wait in the buffer. */

@@ -11,7 +11,7 @@ import { type Lock, runningInWords } from './lock.ts';
 import { Mutex } from './mutex.ts';
 import { kind, neverReady } from './kind.ts';
 import { type Co, Leaf } from './operation.ts';
-import { notes, type NameOptions } from './sync.ts';
+import { nameOf, type NameOptions, notes } from './sync.ts';
 import { WaitQueue } from './wait-queue.ts';
 import { expectWhole } from './numbers.ts';
 
@@ -50,7 +50,7 @@ export class Condition {
   constructor(mutex: Mutex, options: NameOptions = {}) {
     if (!(mutex instanceof Mutex)) throw new TypeError(`Condition expects a Mutex, got ${inWords(mutex)}`);
     this.mutex = mutex;
-    this.name = options.name ?? 'a condition';
+    this.name = nameOf('Condition', options, 'a condition');
   }
 
   /** How many wait to be notified. */

@@ -8,6 +8,7 @@ import { type Limit, type ScopeBody, within } from './inner-scope.ts';
 import type { Scope } from './scope.ts';
 import { Timer } from './timers.ts';
 import { milliseconds } from './numbers.ts';
+import { checkOptions, optionNames } from './options.ts';
 
 /**
  * Runs a body in a scope that is cancelled after `ms` milliseconds. Zero or less is a deadline that has
@@ -41,6 +42,8 @@ export interface ShieldOptions {
   timeout?: number | undefined;
 }
 
+const OPTIONS = optionNames<ShieldOptions>({ timeout: true });
+
 /**
  * Runs a body that cancellation from outside does not reach, and neither what it spawns: for cleanup with
  * operations, in `finally`. After it, the next operation of a cancelled coroutine throws again.
@@ -66,6 +69,7 @@ export interface ShieldOptions {
  * ```
  */
 export function shield<T>(body: ScopeBody<T>, options: ShieldOptions = {}): Co<T> {
+  checkOptions('shield', options, OPTIONS);
   const { timeout: ms } = options;
   return within('shield', true, ms === undefined ? null : new Deadline(ms, 'shield'), body);
 }

@@ -9,6 +9,7 @@ import { type Co, Leaf, type Operation } from './operation.ts';
 import { within } from './inner-scope.ts';
 import type { Scope } from './scope.ts';
 import { expectWhole } from './numbers.ts';
+import { checkOptions, optionNames } from './options.ts';
 
 /** How to go through the items. */
 export interface ForEachOptions {
@@ -18,6 +19,8 @@ export interface ForEachOptions {
    */
   concurrency: number;
 }
+
+const OPTIONS = optionNames<ForEachOptions>({ concurrency: true });
 
 /**
  * Runs a body for each item, at most `concurrency` of them at once. Items are taken one by one as there is
@@ -47,7 +50,8 @@ export function* forEach<T>(
   if (typeof items?.[Symbol.iterator] !== 'function') {
     throw new TypeError(`forEach expects an array or another iterable, got ${inWords(items)}`);
   }
-  const concurrency = options?.concurrency;
+  checkOptions('forEach', options, OPTIONS);
+  const { concurrency } = options;
   if (concurrency !== Infinity) expectWhole('the concurrency of forEach', concurrency, 1);
   if (typeof body !== 'function') throw new TypeError(`forEach expects a body, got ${inWords(body)}`);
   yield* within('forEach', false, null, (inner) => workOn(items, concurrency, body, inner));

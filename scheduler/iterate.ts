@@ -5,6 +5,7 @@
 import { CancelledError, inWords } from './errors.ts';
 import type { Co, Operation } from './operation.ts';
 import { shield } from './deadline.ts';
+import { checkOptions, optionNames } from './options.ts';
 import { toPromise } from './promise-like.ts';
 import { wait } from './wait.ts';
 
@@ -16,6 +17,8 @@ export interface IterateOptions {
    */
   grace?: number | undefined;
 }
+
+const OPTIONS = optionNames<IterateOptions>({ grace: true });
 
 const GRACE = 5_000;
 
@@ -49,6 +52,7 @@ export function* iterate<T>(
   body: (item: T) => Co<unknown> | Operation<unknown>,
   options: IterateOptions = {},
 ): Co<void> {
+  checkOptions('iterate', options, OPTIONS);
   const { grace = GRACE } = options;
   if (typeof grace !== 'number' || !(grace >= 0)) {
     throw new TypeError(`the grace of iterate is in milliseconds, 0 or more, got ${inWords(grace)}`);

@@ -2,7 +2,7 @@
 
 import { Gate } from './gate.ts';
 import type { Operation } from './operation.ts';
-import type { NameOptions } from './sync.ts';
+import { nameOf, type NameOptions } from './sync.ts';
 import { expectWhole } from './numbers.ts';
 
 /**
@@ -34,7 +34,7 @@ export class Latch {
    */
   constructor(count = 1, options: NameOptions = {}) {
     expectWhole('Latch', count, 0);
-    this.#gate = new Gate(options.name ?? 'a latch', count);
+    this.#gate = new Gate(nameOf('Latch', options, 'a latch'), count);
   }
 
   /** How often it must still be counted down. */

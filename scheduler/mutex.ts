@@ -8,7 +8,7 @@ import { DeadlockError, StateError } from './errors.ts';
 import { holderInWords, Lock, runningInWords, setHeld } from './lock.ts';
 import { kind } from './kind.ts';
 import { Leaf, type Operation } from './operation.ts';
-import { notes, type NameOptions } from './sync.ts';
+import { nameOf, type NameOptions, notes } from './sync.ts';
 import { WaitQueue } from './wait-queue.ts';
 
 /**
@@ -43,7 +43,7 @@ export class Mutex {
   held: Lock | null = null;
 
   constructor(options: NameOptions = {}) {
-    this.name = options.name ?? 'a mutex';
+    this.name = nameOf('Mutex', options, 'a mutex');
   }
 
   /** Whether somebody has it. */

@@ -13,6 +13,7 @@ import { currentScheduler } from './run.ts';
 import { Timer } from './timers.ts';
 import { WaitQueue } from './wait-queue.ts';
 import { expectWhole } from './numbers.ts';
+import { checkOptions, optionNames } from './options.ts';
 
 /** How to make a rate limiter. */
 export interface RateLimitOptions {
@@ -21,6 +22,8 @@ export interface RateLimitOptions {
   /** How many tokens are there at most, and at first: a whole number from 1. Default 1. */
   burst?: number | undefined;
 }
+
+const OPTIONS = optionNames<RateLimitOptions>({ rate: true, burst: true });
 
 /** A bucket of tokens that fills at a fixed rate; `rateLimit` makes them. */
 export class RateLimiter {
@@ -158,6 +161,7 @@ export class RateLimiter {
  * ```
  */
 export function rateLimit(options: RateLimitOptions): RateLimiter {
+  checkOptions('rateLimit', options, OPTIONS);
   const { rate, burst = 1 } = options;
   if (!(Number.isFinite(rate) && rate > 0)) {
     throw new TypeError(`rateLimit expects a rate in tokens a second, above 0, got ${inWords(rate)}`);

@@ -10,6 +10,7 @@ import { currentScheduler } from './run.ts';
 import { within } from './inner-scope.ts';
 import { sleep } from './sleep.ts';
 import { expectWhole } from './numbers.ts';
+import { checkOptions, optionNames } from './options.ts';
 
 /** How often and how soon to try again; all are optional. The defaults are those of the AWS SDKs. */
 export interface RetryPolicy {
@@ -25,6 +26,8 @@ export interface RetryPolicy {
    */
   when?: ((error: unknown, attempt: number) => boolean) | undefined;
 }
+
+const OPTIONS = optionNames<RetryPolicy>({ attempts: true, base: true, cap: true, when: true });
 
 const ATTEMPTS = 3;
 const BASE = 100;
@@ -52,6 +55,7 @@ const CAP = 20_000;
  * ```
  */
 export function* retry<T>(policy: RetryPolicy, body: (attempt: number) => Co<T> | Operation<T>): Co<T> {
+  checkOptions('retry', policy, OPTIONS);
   const { attempts = ATTEMPTS, base = BASE, cap = CAP, when } = policy;
   checkPolicy(attempts, base, cap, when);
   if (typeof body !== 'function') throw new TypeError(`retry expects a body, got ${inWords(body)}`);

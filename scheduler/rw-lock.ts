@@ -9,7 +9,7 @@ import { DeadlockError, StateError } from './errors.ts';
 import { Lock, runningInWords, setHeld } from './lock.ts';
 import { kind, type Kind } from './kind.ts';
 import { Leaf, type Operation } from './operation.ts';
-import { notes, type NameOptions } from './sync.ts';
+import { nameOf, type NameOptions, notes } from './sync.ts';
 import { WaitQueue } from './wait-queue.ts';
 
 /**
@@ -48,7 +48,7 @@ export class RwLock {
   #readers = 0;
 
   constructor(options: NameOptions = {}) {
-    this.name = options.name ?? 'a read-write lock';
+    this.name = nameOf('RwLock', options, 'a read-write lock');
   }
 
   /** Whether somebody has it, to read or to write. */

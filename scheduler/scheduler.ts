@@ -15,9 +15,9 @@ import { abandon, conclude } from './ending.ts';
 import { watchProcess } from './exit.ts';
 import { closeInside } from './inner-scope.ts';
 import {
+  checkRunOptions,
   checkSchedulerOptions,
   checkSpawnOptions,
-  notASignal,
   type RunOptions,
   type SchedulerOptions,
 } from './options.ts';
@@ -97,8 +97,8 @@ export class Scheduler {
   };
 
   constructor(options: SchedulerOptions = {}) {
-    this.clock = options.clock ?? new RealClock();
     checkSchedulerOptions(options);
+    this.clock = options.clock ?? new RealClock();
     const { holdLimit, seed } = options;
     this.#holdLimit = holdLimit ?? (process.env['NODE_ENV'] === 'production' ? Infinity : 100);
     this.random = new Random(seed);
@@ -107,9 +107,12 @@ export class Scheduler {
 
   /** Runs a body as the root of a tree of coroutines of this scheduler; see the function `run`. */
   run<T>(body: Body<T>, options: RunOptions = {}): Promise<Awaited<T>> {
+    try {
+      checkRunOptions(options);
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
     const { signal, name, asyncContext } = options;
-    if (signal !== undefined && !(signal instanceof AbortSignal))
-      return Promise.reject(notASignal('run', signal));
     if (signal?.aborted) return Promise.reject(new CancelledError(signal.reason));
     return new Promise((resolve, reject) => {
       const root = this.spawn(null, body, { name });

@@ -6,15 +6,18 @@ import { ACQUIRE, admit } from './admission.ts';
 import { StateError } from './errors.ts';
 import { kind } from './kind.ts';
 import { Leaf, type Operation } from './operation.ts';
-import { notes, type NameOptions } from './sync.ts';
+import { type NameOptions, notes } from './sync.ts';
 import { WaitQueue } from './wait-queue.ts';
 import { expectWhole } from './numbers.ts';
+import { checkOptions, optionNames } from './options.ts';
 
 /** How to make a semaphore. */
 export interface SemaphoreOptions extends NameOptions {
   /** Permits that there can be at most, or `Infinity`; by default as many as in the beginning. */
   maximum?: number | undefined;
 }
+
+const OPTIONS = optionNames<SemaphoreOptions>({ name: true, maximum: true });
 
 /**
  * Hands out a limited number of permits: so many may do something at a time.
@@ -46,6 +49,7 @@ export class Semaphore {
    * @throws TypeError if it is not, or if the maximum is less, or 0
    */
   constructor(permits: number, options: SemaphoreOptions = {}) {
+    checkOptions('Semaphore', options, OPTIONS);
     const { maximum = permits, name = 'a semaphore' } = options;
     if (permits !== Infinity) expectWhole('Semaphore', permits, 0);
     if (maximum !== Infinity) expectWhole('the maximum of a Semaphore', maximum, Math.max(permits, 1));

@@ -2,7 +2,7 @@
 
 import { Gate } from './gate.ts';
 import type { Operation } from './operation.ts';
-import type { NameOptions } from './sync.ts';
+import { nameOf, type NameOptions } from './sync.ts';
 import { expectWhole } from './numbers.ts';
 
 /**
@@ -34,7 +34,7 @@ export class WaitGroup {
   readonly #gate: Gate;
 
   constructor(options: NameOptions = {}) {
-    this.#gate = new Gate(options.name ?? 'a wait group', 0);
+    this.#gate = new Gate(nameOf('WaitGroup', options, 'a wait group'), 0);
   }
 
   /** How many are under way. */
