@@ -9,6 +9,7 @@
 
 import type dgram from 'node:dgram';
 import type { LookupFunction } from 'node:net';
+import { isMainThread } from 'node:worker_threads';
 import { kind } from '../scheduler/kind.ts';
 import { Leaf, type Operation } from '../scheduler/operation.ts';
 import { WaitQueue } from '../scheduler/wait-queue.ts';
@@ -60,6 +61,9 @@ export class UdpSocket {
     this.#queue = new DatagramQueue(capacity);
     socket.on('message', (data, from) => this.#deliver({ data, from: new Address(from.address, from.port) }));
     socket.on('error', (error) => this.#onError(error));
+    if (isMainThread) return;
+    open.add(this);
+    socket.once('close', () => open.delete(this));
   }
 
   /** Datagrams that were dropped because the queue was full. */
@@ -165,6 +169,16 @@ export class UdpSocket {
     this.#release?.();
     this.#release = null;
   }
+}
+
+/** Those of a worker thread that are open. */
+const open = new Set<UdpSocket>();
+
+// On Node 20 a datagram that comes while its thread is being stopped aborts the process (`UDPWrap::OnRecv`).
+if (!isMainThread) {
+  process.once('exit', () => {
+    for (const socket of open) socket.close();
+  });
 }
 
 type ReceiveOperation = Leaf<Datagram, UdpSocket>;

@@ -1,6 +1,8 @@
 // What engines do differently. Stores of AsyncLocalStorage must not travel from one client to the next, nor from whoever
 // has loaded skein.
 
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
 import t from 'tap';
 import { type Co, formatDump, run, scope, sleep, spawn } from '../../lib/index.ts';
 import { runProgram } from '../support/program.ts';
@@ -87,3 +89,18 @@ t.test('a suspension in a result of the engine is one all the same', async (t) =
 function* sleepily(): Co<void> {
   yield* sleep(60_000);
 }
+
+t.test('a thread that ends itself has closed its UDP sockets, at which Node 20 may abort', async (t) => {
+  const thread = `
+    const { parentPort } = require('node:worker_threads');
+    const source = import('tsx/esm/api').then(({ register }) => (register(), import('skein')));
+    source.then(({ bindUdp, run }) => run(function* () {
+      const socket = yield* bindUdp(0);
+      process.once('exit', () => parentPort.postMessage(socket.isClosed));
+      process.exit();
+    }));
+  `;
+  const worker = new Worker(thread, { eval: true, execArgv: ['--conditions=skein-source'] });
+  const [isClosed] = (await once(worker, 'message')) as [boolean];
+  t.ok(isClosed);
+});
