@@ -9,6 +9,7 @@ import {
   DelimiterFraming,
   delimiterOf,
   endBetween,
+  FRAME_OPTIONS,
   type FrameOptions,
   type Framing,
   limitOf,
@@ -43,8 +44,6 @@ export interface LengthPrefixedOptions extends FrameOptions {
   /** Least significant byte first; otherwise network order, most significant first. */
   readonly littleEndian?: boolean | undefined;
 }
-
-const OPTIONS = optionNames<FrameOptions>({ limit: true });
 
 const PREFIXED = optionNames<LengthPrefixedOptions>({ limit: true, bytes: true, littleEndian: true });
 
@@ -81,7 +80,11 @@ export function lengthPrefixed(options: LengthPrefixedOptions = {}): FrameFormat
     throw new TypeError(`lengthPrefixed expects a length of 1, 2, 4 or 8 bytes, got ${inWords(bytes)}`);
   }
   // No frame is longer than its length can say, or than a buffer can be.
-  const limit = Math.min(limitOf('lengthPrefixed', options), 256 ** bytes - 1, constants.MAX_LENGTH - bytes);
+  const limit = Math.min(
+    limitOf('lengthPrefixed', options, PREFIXED),
+    256 ** bytes - 1,
+    constants.MAX_LENGTH - bytes,
+  );
   const framing = new PrefixFraming(bytes, littleEndian, limit);
   return {
     read: (conn) => conn.readFrame(framing),
@@ -120,7 +123,7 @@ export function lengthPrefixed(options: LengthPrefixedOptions = {}): FrameFormat
  * ```
  */
 export function delimited(delimiter: string | Uint8Array, options: FrameOptions = {}): FrameFormat {
-  checkOptions('delimited', options, OPTIONS);
+  checkOptions('delimited', options, FRAME_OPTIONS);
   const end = delimiterOf(delimiter);
   const limit = limitOf('delimited', options);
   const framing = new DelimiterFraming(end, limit, true);

@@ -25,7 +25,8 @@ export interface FrameOptions {
   readonly limit?: number | undefined;
 }
 
-const OPTIONS = optionNames<FrameOptions>({ limit: true });
+/** @internal */
+export const FRAME_OPTIONS = optionNames<FrameOptions>({ limit: true });
 
 /** How a frame is told from what follows it. */
 export interface Framing<T> {
@@ -168,13 +169,13 @@ export class PeekFraming implements Framing<Buffer> {
 }
 
 /** The limit that was asked for. */
-export function limitOf(what: string, options: FrameOptions | undefined): number {
+export function limitOf(what: string, options: FrameOptions | undefined, names = FRAME_OPTIONS): number {
   if (options === undefined) return DEFAULT_LIMIT;
   const { limit } = options;
   checkCount(limit, 'limit');
   if (limit !== undefined) return limit;
   // Only now, since this is asked for each line: one whose limit is there has not been misspelt.
-  checkOptions(what, options, OPTIONS);
+  checkOptions(what, options, names);
   return DEFAULT_LIMIT;
 }
 

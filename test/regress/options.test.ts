@@ -158,6 +158,20 @@ t.test('an option that is undefined or inherited is none, whatever its name', as
   });
 });
 
+t.test('options that are right are taken, one by one', (t) => {
+  for (const options of [
+    { bytes: 2 },
+    { littleEndian: true },
+    { limit: 5 },
+    { bytes: 8, limit: undefined },
+  ] as const) {
+    lengthPrefixed(options);
+  }
+  delimited('\n', { limit: 5 });
+  delimited('\n', { limit: undefined });
+  t.end();
+});
+
 t.test('a limit of one line that is misspelt is told, too', async (t) => {
   await run(function* () {
     const { conn, peer, acceptor } = yield* pair();
