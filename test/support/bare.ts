@@ -112,5 +112,6 @@ export const others: Readonly<Record<string, readonly unknown[]>> = {
   listen: ['127.0.0.1', 0, 16, 0],
   connect: ['127.0.0.1', 1],
   queued: [0],
+  silence: [0],
   pool: [new Uint8Array(64)],
 };
