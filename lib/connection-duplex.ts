@@ -30,6 +30,8 @@ export interface Intake {
   take(data: Buffer | null): void;
   /** The stream has room. */
   onRoom(): void;
+  /** Whether it counts silence itself just now: then a timeout of the stream is not started. */
+  readonly countsSilence: boolean;
 }
 
 export class ConnectionDuplex extends Duplex implements Reader {
@@ -189,6 +191,7 @@ export class ConnectionDuplex extends Duplex implements Reader {
   /** Emits 'timeout' after so many milliseconds without a byte; does nothing else. 0 for never. */
   setTimeout(ms: number, onTimeout?: () => void): this {
     checkDuration(ms, 'setTimeout');
+    if (ms > 0 && this.intake?.countsSilence) return this;
     this.#timeout = ms;
     if (onTimeout !== undefined) {
       if (ms > 0) this.once('timeout', onTimeout);

@@ -76,8 +76,12 @@ export class HttpClient implements Intake {
   /** Where its handlers run. */
   readonly #scope: Scope;
   #state: State = 'head';
-  /** Of `#state`. */
-  readonly #deadline: Timer;
+  /** Looks at the deadline; armed for it, or earlier: most states end soon, and then cost no new timer (T4). */
+  readonly #timer: Timer;
+  /** When `#timer` expires; `Infinity` while it is not armed. */
+  #looksAt = Infinity;
+  /** When the state has lasted too long; `Infinity` for never. */
+  #deadline = Infinity;
   /** Since when nothing is read, although a head or a body is due; 0 while it is. */
   #heldSince = 0;
   /** Milliseconds of the deadline in which that was so: they are not the client's. */
@@ -111,7 +115,7 @@ export class HttpClient implements Intake {
     this.conn = conn;
     this.stream = conn.toDuplex() as ConnectionDuplex;
     this.#uptake = conn.uptake();
-    this.#deadline = new Timer(scope.scheduler.timers, () => this.#onLate());
+    this.#timer = new Timer(scope.scheduler.timers, () => this.#look());
     this.#startDeadline();
     const { stream } = this;
     clients.set(stream, this);
@@ -146,7 +150,7 @@ export class HttpClient implements Intake {
   upgrade(): Scope {
     const { stream } = this;
     this.#isUpgraded = true;
-    this.#deadline.stop();
+    this.#timer.stop();
     stream.intake = null;
     const rest = this.#slices.takeAll();
     if (rest !== null) stream.push(rest);
@@ -189,7 +193,6 @@ export class HttpClient implements Intake {
   /** Node's 'timeout' of the stream, which `setTimeout` of requests and responses asks for; Node would destroy it. */
   onTimeout(): void {
     const { exchanges } = this;
-    // Node counts `keepAliveTimeout` so, too; that is ours.
     if (exchanges.length === 0) return;
     const isHeard = exchanges.some(
       (exchange) => exchange.listenerCount('timeout') > 0 || exchange.req.listenerCount('timeout') > 0,
@@ -206,6 +209,12 @@ export class HttpClient implements Intake {
   onRoom(): void {
     // Never inside of `_read`, where what is pushed is not passed on at once.
     if (!this.stream.isAsking) queueMicrotask(() => this.#advance());
+  }
+
+  /** Once the last answer is out Node sets `keepAliveTimeout`, which is a deadline of ours. */
+  get countsSilence(): boolean {
+    for (const { writableFinished } of this.#open) if (!writableFinished) return false;
+    return true;
   }
 
   #enter(exchange: Exchange): void {
@@ -239,7 +248,7 @@ export class HttpClient implements Intake {
       stream.ask();
       if (this.#heldSince !== 0) this.#noteHeld();
     } else if (this.#heldSince === 0) {
-      this.#heldSince = this.#deadline.timers.clock.now();
+      this.#heldSince = this.#timer.timers.clock.now();
     }
     if (this.#isLast && this.#open.size === 0) this.#leave();
     else this.#settle();
@@ -298,9 +307,26 @@ export class HttpClient implements Intake {
   /** That of the state; there may be none. */
   #startDeadline(): void {
     this.#heldFor = 0;
-    const timeout = this.#timeoutOf(this.#state);
-    if (timeout === Infinity) this.#deadline.stop();
-    else this.#deadline.start(timeout);
+    this.#setDeadline(this.#timeoutOf(this.#state));
+  }
+
+  #setDeadline(timeout: number): void {
+    this.#deadline = timeout === Infinity ? Infinity : this.#timer.timers.clock.now() + timeout;
+    if (this.#deadline < this.#looksAt) this.#lookAtDeadline();
+  }
+
+  #lookAtDeadline(): void {
+    this.#looksAt = this.#deadline;
+    if (this.#deadline !== Infinity) this.#timer.startAt(this.#deadline);
+  }
+
+  #look(): void {
+    if (this.#timer.timers.hasPassed(this.#deadline)) {
+      this.#looksAt = Infinity;
+      this.#onLate();
+    } else {
+      this.#lookAtDeadline();
+    }
   }
 
   #timeoutOf(state: State): number {
@@ -323,15 +349,15 @@ export class HttpClient implements Intake {
     }
     // Nobody is late while nothing of it is read, because a handler has not asked for more of the body, say.
     if (this.#heldSince !== 0) this.#noteHeld();
-    if (!this.stream.isAsking) this.#heldSince = this.#deadline.timers.clock.now();
+    if (!this.stream.isAsking) this.#heldSince = this.#timer.timers.clock.now();
     const more = this.#heldFor;
     this.#heldFor = 0;
-    if (more > 0) this.#deadline.start(more);
+    if (more > 0) this.#setDeadline(more);
     else this.refuse(408);
   }
 
   #noteHeld(): void {
-    this.#heldFor += this.#deadline.timers.clock.now() - this.#heldSince;
+    this.#heldFor += this.#timer.timers.clock.now() - this.#heldSince;
     this.#heldSince = 0;
   }
 
@@ -349,7 +375,7 @@ export class HttpClient implements Intake {
   }
 
   #onClose(): void {
-    if (this.#state !== 'leaving') this.#deadline.stop();
+    if (this.#state !== 'leaving' || !this.#isRefused) this.#timer.stop();
     const reason = this.stream.errored ?? new Error('the client is gone');
     for (const { handler, writableFinished } of this.#open) if (!writableFinished) handler?.cancel(reason);
     this.#open.clear();

@@ -6,6 +6,7 @@
 //                      └ a chunked body ends, as each of its trailers does, with CRLF CRLF too
 
 const END = '\r\n\r\n';
+const END_BYTES = Buffer.from(END);
 const CR = 13;
 const LF = 10;
 
@@ -72,7 +73,7 @@ export class Slices {
       const at = (this.#tail + bytes.toString('latin1', 0, END.length - 1)).indexOf(END);
       if (at !== -1) return at + END.length - this.#tail.length;
     }
-    const at = bytes.indexOf(END, 0, 'latin1');
+    const at = bytes.indexOf(END_BYTES);
     return at === -1 ? -1 : at + END.length;
   }
 
