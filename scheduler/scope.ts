@@ -195,6 +195,12 @@ export class Scope {
     if (this.isCancelled) throw new CancelledError(this.reason);
   }
 
+  /** @internal From now on it waits for this coroutine, unless that is a daemon. */
+  take(child: Coroutine<unknown>): void {
+    this.adopt(child);
+    if (!child.isDaemon) this.live++;
+  }
+
   /** @internal */
   adopt(child: Scope): void {
     child.cancellation = this.cancellation === OVER ? { ...OVER } : this.cancellation;
@@ -282,25 +288,26 @@ export class Scope {
     // Those that are left are daemons.
     if (this.firstChild !== null) {
       if (this.isCancelled) return false;
-      this.#cancelDaemons();
+      cancelDaemons(this);
       return false;
     }
     this.phase = ENDED;
     return true;
   }
+}
 
-  #cancelDaemons(): void {
-    const cancellation = { ...OVER, isEnforced: false };
-    const hits = markTree(this, cancellation);
-    this.cancellation = OVER;
-    try {
-      for (const hit of hits) if (hit !== this) hit.enforce();
-    } catch (error) {
-      this.cancellation = null;
-      throw error;
-    }
-    cancellation.isEnforced = true;
+// A plain function, not a private method: that would put a brand on each scope that is made.
+function cancelDaemons(scope: Scope): void {
+  const cancellation = { ...OVER, isEnforced: false };
+  const hits = markTree(scope, cancellation);
+  scope.cancellation = OVER;
+  try {
+    for (const hit of hits) if (hit !== scope) hit.enforce();
+  } catch (error) {
+    scope.cancellation = null;
+    throw error;
   }
+  cancellation.isEnforced = true;
 }
 
 /** Marks a scope and what is below it down to shields; gives those scopes where something is to be done. */
