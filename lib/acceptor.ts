@@ -8,6 +8,7 @@ import { checkOptions, optionNames } from '../scheduler/options.ts';
 import { currentScheduler } from '../scheduler/run.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
 import { WaitQueue } from '../scheduler/wait-queue.ts';
+import { warn } from '../scheduler/warnings.ts';
 import { Address, type AddressLike } from './address.ts';
 import { checkCallback, checkCount } from './checks.ts';
 import { Connection } from './connection.ts';
@@ -279,7 +280,7 @@ export class Acceptor {
   #warn(failure: NodeJS.ErrnoException): void {
     if (this.#warnings.ask() === undefined) return;
     const message = `${failure.message} (${this.dropped} refused so far)`;
-    process.emitWarning(message, { type: 'AcceptWarning', code: failure.code ?? '' });
+    warn(message, { type: 'AcceptWarning', code: failure.code ?? '' });
   }
 
   #wakeAll(): void {

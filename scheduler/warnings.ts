@@ -5,12 +5,12 @@
 import type { Coroutine } from './coroutine.ts';
 
 export function warnOfHold(coroutine: Coroutine<unknown>, held: number): void {
-  warn(
-    `the coroutine ${coroutine.name} held the thread for ${held.toFixed()} ms; nothing else could run`,
-    'SKEIN_HELD',
-    'Let others run with pause(), or do the work in a worker thread. ' +
+  warn(`the coroutine ${coroutine.name} held the thread for ${held.toFixed()} ms; nothing else could run`, {
+    code: 'SKEIN_HELD',
+    detail:
+      'Let others run with pause(), or do the work in a worker thread. ' +
       'If it did no such work, the machine was too busy to run this process.',
-  );
+  });
 }
 
 const warned = new WeakSet<Coroutine<unknown>>();
@@ -19,16 +19,16 @@ const warned = new WeakSet<Coroutine<unknown>>();
 export function warnOfSwallowing(coroutine: Coroutine<unknown>): void {
   if (warned.has(coroutine)) return;
   warned.add(coroutine);
-  warn(
-    `the coroutine ${coroutine.name} was cancelled, and has caught the error again and again`,
-    'SKEIN_SWALLOWED',
-    'Catch what you can handle, and throw a CancelledError on.',
-  );
+  warn(`the coroutine ${coroutine.name} was cancelled, and has caught the error again and again`, {
+    code: 'SKEIN_SWALLOWED',
+    detail: 'Catch what you can handle, and throw a CancelledError on.',
+  });
 }
 
-function warn(message: string, code: string, detail: string): void {
+/** @internal As `process.emitWarning`. */
+export function warn(message: string, options: NodeJS.EmitWarningOptions): void {
   try {
-    process.emitWarning(message, { code, detail });
+    process.emitWarning(message, options);
   } catch (error) {
     reportUncaught('a warning could not be emitted', error);
   }

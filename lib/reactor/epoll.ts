@@ -262,7 +262,7 @@ export class EpollReactor implements Reactor {
     if (this.header[MUST_DEFER] !== 0) {
       const deferred = recorded.slice(0, told) as SlotOwner[];
       setImmediate(() => {
-        for (const owner of deferred) owner.tell();
+        for (const owner of deferred) tell(owner);
       });
       return;
     }
@@ -270,7 +270,7 @@ export class EpollReactor implements Reactor {
     for (let index = 0; index < told; index++) {
       const owner = recorded[index]!;
       recorded[index] = null;
-      owner.tell();
+      tell(owner);
     }
     this.host?.endBatch();
   }
@@ -288,6 +288,17 @@ export class EpollReactor implements Reactor {
   readonly #tellAll = (): void => {
     const later = this.#later;
     this.#later = [];
-    for (const owner of later) owner.tell();
+    for (const owner of later) tell(owner);
   };
+}
+
+/** Whatever comes of it, the others of its batch are told as well. */
+function tell(owner: SlotOwner): void {
+  try {
+    owner.tell();
+  } catch (error) {
+    setImmediate(() => {
+      throw error;
+    });
+  }
 }

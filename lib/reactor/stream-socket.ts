@@ -149,8 +149,11 @@ export class StreamSocket extends StreamWriter implements Socket, Debtor {
       return;
     }
     this.host.beginBatch();
-    this.#tellReader();
-    this.host.endBatch();
+    try {
+      this.#tellReader();
+    } finally {
+      this.host.endBatch();
+    }
   };
 
   /**
