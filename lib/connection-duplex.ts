@@ -10,7 +10,7 @@ import { Timer, type Timers } from '../scheduler/timers.ts';
 import { checkDuration } from './checks.ts';
 import type { Connection } from './connection.ts';
 import type { Input, Reader } from './input.ts';
-import { guarded } from './io-error.ts';
+import { Callbacks, guarded } from './io-error.ts';
 import type { Output } from './output.ts';
 import { KEEP_ALIVE } from './reactor/contract.ts';
 import { Uptake } from './uptake.ts';
@@ -41,6 +41,7 @@ export class ConnectionDuplex extends Duplex implements Reader {
   readonly #timers: Timers;
   /** It waits for input. */
   #isAsking = false;
+  readonly #callbacks = new Callbacks();
   /** Decides what of the input the stream gets; null for all of it. */
   intake: Intake | null = null;
   /** Behind `setTimeout`. */
@@ -82,7 +83,7 @@ export class ConnectionDuplex extends Duplex implements Reader {
   /** Of `Reader`: there is something to take, or the connection was closed. */
   notify(): void {
     // Listeners of 'data' are called from here.
-    guarded(this.#take);
+    this.#callbacks.call(this.#take, undefined, undefined);
   }
 
   override _write(chunk: Chunk, encoding: BufferEncoding, onWritten: Callback): void {

@@ -9,7 +9,7 @@ import { Address } from './address.ts';
 import type { Framing } from './framing.ts';
 import { Held } from './held.ts';
 import type { IdleTimer } from './idle.ts';
-import { ioError } from './io-error.ts';
+import { Callbacks, ioError } from './io-error.ts';
 import type { Socket } from './reactor/contract.ts';
 import type { RequestTimer } from './request-timer.ts';
 
@@ -25,6 +25,8 @@ const CHUNKS = 4;
 export class Input {
   /** Whoever waits, until it has taken what came. */
   reader: Reader | null = null;
+  /** Calls those of `recv`. */
+  readonly callbacks = new Callbacks();
   /** The only one who may read, once the connection was given up to a stream. */
   #taker: Reader | null = null;
   bytesRead = 0;

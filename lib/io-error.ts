@@ -3,7 +3,7 @@
 
 import { TimeoutError } from '../scheduler/errors.ts';
 import { atLeaf } from '../scheduler/at-leaf.ts';
-import { outside } from '../scheduler/context.ts';
+import { type AsyncContext, captureContext, outside } from '../scheduler/context.ts';
 import type { Address } from './address.ts';
 
 /** An error that names who was spoken to, made where the coroutine waits, from what the system said. */
@@ -35,10 +35,36 @@ export function guarded<A extends unknown[]>(callback: (...args: A) => void, ...
   try {
     outside(callback, ...args);
   } catch (error) {
-    process.nextTick(() => {
-      throw error;
-    });
+    throwLater(error);
   }
+}
+
+/**
+ * The callbacks of one connection, which are called per message. They share a context, as those of one of Node's sockets
+ * do: a new one for each call would cost a twelfth of a message. What one throws is uncaught, and disturbs nobody else.
+ */
+export class Callbacks {
+  #context: AsyncContext | null = null;
+
+  call<A, B>(callback: (first: A, second: B) => void, first: A, second: B): void {
+    this.#context ??= outside(captureContext);
+    try {
+      this.#context.runInAsyncScope(
+        callback as (this: unknown, first: A, second: B) => void,
+        undefined,
+        first,
+        second,
+      );
+    } catch (error) {
+      throwLater(error);
+    }
+  }
+}
+
+function throwLater(error: unknown): void {
+  process.nextTick(() => {
+    throw error;
+  });
 }
 
 /** An error that nobody asked for. */

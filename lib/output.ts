@@ -12,7 +12,7 @@ import { atLeaf } from '../scheduler/at-leaf.ts';
 import { WaitQueue } from '../scheduler/wait-queue.ts';
 import { Address } from './address.ts';
 import type { IdleTimer } from './idle.ts';
-import { guarded, ioError } from './io-error.ts';
+import { Callbacks, guarded, ioError } from './io-error.ts';
 import type { Socket } from './reactor/contract.ts';
 import type { DrainOperation } from './write.ts';
 
@@ -37,6 +37,8 @@ export class Output {
   drains: WaitQueue<DrainOperation> | null = null;
   /** Callbacks of `send`, by the byte after which each is due. */
   #callbacks: Sending[] | null = null;
+  /** Calls them. */
+  readonly #called = new Callbacks();
   /** Hears of each byte that the kernel takes; null while there is no idle timeout. */
   idle: IdleTimer | null = null;
   /** `end` was performed. */
@@ -147,7 +149,7 @@ export class Output {
     if (later === 0) return;
     const failure = writeError === undefined ? null : this.error();
     const due = callbacks.splice(0, later === -1 ? Infinity : later);
-    for (const { onSent } of due) guarded(onSent, failure);
+    for (const { onSent } of due) this.#called.call(onSent, failure, undefined);
   }
 
   /** Somebody wants to know when the kernel has taken more. */

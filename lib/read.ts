@@ -5,7 +5,6 @@ import { kind } from '../scheduler/kind.ts';
 import { IDLE, Leaf, NEW } from '../scheduler/operation.ts';
 import { checkCallback } from './checks.ts';
 import type { Input, Reader } from './input.ts';
-import { guarded } from './io-error.ts';
 import type { Loan } from './loan.ts';
 
 /** The next bytes; null at the end of the stream. A connection has one and performs it again and again. */
@@ -103,6 +102,6 @@ export class Receipt implements Reader {
       this.#input.await(this);
       return;
     }
-    guarded(this.#onData, data, failure);
+    this.#input.callbacks.call(this.#onData, data, failure);
   }
 }
