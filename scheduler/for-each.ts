@@ -5,7 +5,7 @@
 import { inWords } from './errors.ts';
 import { observe } from './join.ts';
 import { kind } from './kind.ts';
-import { type Co, Leaf, type Operation } from './operation.ts';
+import { type Co, Leaf, type Operation, SUSPENDED, suspendedSource } from './operation.ts';
 import { within } from './inner-scope.ts';
 import type { Scope } from './scope.ts';
 import { expectWhole } from './numbers.ts';
@@ -66,6 +66,7 @@ function* workOn<T>(
   const room = new Room(concurrency - 1);
   let index = 0;
   for (const item of items) {
+    if (item === SUSPENDED.value) throw suspendedSource('forEach');
     const number = index++;
     const child = inner.spawn(() => body(item, number), { name: body.name || undefined });
     room.taken++;

@@ -2,8 +2,8 @@
 // closing does not wait for an item that was asked for where the source has a way around it; no error is lost
 // on the way, neither the body's nor that of closing.
 
-import { CancelledError, inWords } from './errors.ts';
-import type { Co, Operation } from './operation.ts';
+import { inWords, isCancelledError } from './errors.ts';
+import { type Co, type Operation, SUSPENDED, suspendedSource } from './operation.ts';
 import { shield } from './deadline.ts';
 import { checkOptions, optionNames } from './options.ts';
 import { toPromise } from './promise-like.ts';
@@ -59,11 +59,17 @@ export function* iterate<T>(
   }
   if (typeof body !== 'function') throw new TypeError(`iterate expects a body, got ${inWords(body)}`);
   const opened = open(source);
+  let isLeft = true;
   try {
     for (let step; !(step = yield* opened.next()).done;) yield* body(step.value);
+    isLeft = false;
   } catch (error) {
+    isLeft = false;
     yield* opened.close(error, grace);
     throw error;
+  } finally {
+    // By `return`, behind which nobody waits for anything.
+    if (isLeft) void opened.startClosing();
   }
 }
 
@@ -173,8 +179,16 @@ class Source<T> {
     if ((typeof step !== 'object' && typeof step !== 'function') || step === null) {
       throw new TypeError(`iterate expects its source to give results of an iterator, got ${inWords(step)}`);
     }
+    if ((step as IteratorResult<unknown>).value === SUSPENDED.value) throw suspendedSource('iterate');
     this.#hasEnded = Boolean((step as IteratorResult<T>).done);
     return step as IteratorResult<T>;
+  }
+
+  startClosing(): Promise<unknown> {
+    if (this.#hasEnded) return Promise.resolve();
+    // What its `return` would do, if only it were not waiting for the item that was asked for.
+    if (this.#isBusy) (this.#source as { destroy?: () => void }).destroy?.();
+    return Promise.resolve(this.#iterator.return?.());
   }
 
   *close(reason: unknown, grace: number): Co<void> {
@@ -182,9 +196,7 @@ class Source<T> {
     let hasClosed = false;
     let closing: Promise<unknown> | undefined;
     try {
-      // What its `return` would do, if only it were not waiting for the item that was asked for.
-      if (this.#isBusy) (this.#source as { destroy?: () => void }).destroy?.();
-      closing = Promise.resolve(this.#iterator.return?.()).finally(() => {
+      closing = this.startClosing().finally(() => {
         hasClosed = true;
       });
       const closed = closing;
@@ -195,7 +207,7 @@ class Source<T> {
         void closing.finally(() => {});
         return;
       }
-      if (reason instanceof CancelledError) throw error;
+      if (isCancelledError(reason)) throw error;
       throw new AggregateError([reason, error], 'the body failed, and closing its source failed, too', {
         cause: error,
       });

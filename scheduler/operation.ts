@@ -69,6 +69,13 @@ export const SUSPENDED: IteratorYieldResult<Suspension> = Object.freeze({
   },
 });
 
+/** @internal For those who take an iterable of a user's, and are given a coroutine's generator. */
+export function suspendedSource(what: string): TypeError {
+  return new TypeError(
+    `the source of ${what} has performed an operation: a generator that waits is no iterable`,
+  );
+}
+
 /** A driver that is no scheduler, such as `co`. */
 class Callback implements Waiter {
   readonly #callback: () => void;
@@ -151,6 +158,7 @@ export class Leaf<T, Target = unknown, Item = unknown> implements Operation<T> {
     }
     if (this.state === ARMED || (this.waiter !== null && isElsewhere(this.waiter))) {
       core.current?.scope.throwIfCancelled();
+      if (this.state === ARMED && this.waiter === null) throw stepped(this);
       throw new BusyError(`somebody is ${this.describe()} already; one at a time`);
     }
     return take(this);
@@ -227,6 +235,14 @@ function leave(operation: Leaf<unknown>): void {
   if (wasArmed && waiter !== core.current) waiter?.wake(operation);
 }
 
+/** Nobody waits for it, so it does not wait any more either: what comes is for others. */
+function stepped(operation: Leaf<unknown>): BusyError {
+  const what = operation.describe();
+  operation.cancel();
+  operation.state = IDLE;
+  return new BusyError(`an operation was stepped by hand while it was ${what}: is yield* missing?`);
+}
+
 function arm(operation: Leaf<unknown>): void {
   operation.state = ARMED;
   try {
@@ -242,8 +258,18 @@ function park<T>(operation: Leaf<T>): IteratorResult<Suspension, T> {
   // Arming runs user code in `suspend`, which may have had its answer on the spot.
   if (operation.state !== ARMED) return take(operation);
   DONE.value = undefined;
+  if (core.last !== operation) dropOrphan();
   core.last = operation;
   return SUSPENDED;
+}
+
+/**
+ * @internal Ends the wait of the operation that has suspended last, if nobody has attached himself to it: it was stepped
+ * by hand, as `[...operation]` does, and whatever came would be handed to nobody.
+ */
+export function dropOrphan(): void {
+  const { last } = core;
+  if (last !== null && last.state === ARMED && last.waiter === null) last.cancel();
 }
 
 /** @internal Takes what has arrived. A cancellation that came later does not count, unless there is nothing (C6). */
@@ -283,6 +309,7 @@ function mustGiveWay(): boolean {
 /** Suspends. What has to begin begins now: the event that it is about may come before the coroutine is resumed. */
 function giveWay<T>(operation: Leaf<T>): IteratorResult<Suspension, T> {
   if (operation.kind.poll === neverReady && core.current?.scope.isCancelled === false) arm(operation);
+  if (core.last !== operation) dropOrphan();
   core.last = operation;
   return SUSPENDED;
 }

@@ -4,14 +4,17 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import * as vm from 'node:vm';
 import t from 'tap';
 import {
+  after,
   all,
   allSettled,
   any,
   CancelledError,
+  Channel,
   type Co,
   current,
   dump,
   forEach,
+  iterate,
   local,
   never,
   pause,
@@ -21,11 +24,13 @@ import {
   Scheduler,
   scope,
   select,
+  Semaphore,
   shield,
   sleep,
   spawn,
   suspend,
   timeout,
+  VirtualClock,
 } from '../../scheduler/index.ts';
 import { errorOf } from '../support/error-of.ts';
 import { runProgram } from '../support/program.ts';
@@ -223,7 +228,7 @@ t.test('a process.emitWarning that throws stops no coroutine', async (t) => {
   `);
   t.equal(status, 0);
   t.match(output, 'goes on');
-  t.match(output, 'no warnings here');
+  t.match(output, 'skein: the coroutine busy held the thread');
 });
 
 t.test('an error inside the library costs one coroutine, and is reported', async (t) => {
@@ -547,6 +552,69 @@ t.test('many coroutines that fail as they unwind cost as many errors, and no mor
   const few = await cost(4_000);
   const many = await cost(40_000);
   t.ok(many < few * 4, `each of 40,000 costs ${many.toFixed(1)} us, each of 4,000 ${few.toFixed(1)} us`);
+});
+
+t.test(
+  'an operation that is stepped by hand, and waited for by nobody, takes nothing from others',
+  async (t) => {
+    await virtually(function* () {
+      const news = new Channel<string>();
+      const permits = new Semaphore(1);
+      const permit = yield* permits.acquire();
+      t.throws(() => [...news.receive()], { code: 'ERR_BUSY', message: /is yield\* missing\?/ });
+      t.throws(() => Array.from(permits.acquire()), { code: 'ERR_BUSY' });
+      t.throws(() => new Set(sleep(60_000)), { code: 'ERR_BUSY' });
+      t.throws(() => [...select({ news: news.receive(), late: after(60_000) })], { code: 'ERR_BUSY' });
+      let isDisarmed = false;
+      suspend(() => () => (isDisarmed = true)).next();
+      news.receive().next();
+      yield* pause();
+      yield* sleep(1);
+      t.ok(isDisarmed, 'the one that came before');
+      t.notOk(news.trySend('lost'), 'nobody receives');
+      permit[Symbol.dispose]();
+      yield* timeout(10, () => permits.acquire());
+    });
+  },
+);
+
+t.test('an operation that was stepped last in a coroutine ends with it', async (t) => {
+  const scheduler = new Scheduler({ clock: new VirtualClock() });
+  await scheduler.run(function* () {
+    sleep(60_000).next();
+  });
+  t.equal(scheduler.timers.live, 0);
+});
+
+t.test('iterate closes its source when it is left by return', async (t) => {
+  for (const isAsync of [false, true]) {
+    let isClosed = false;
+    const close = (): { done: true; value: undefined } => {
+      isClosed = true;
+      return { done: true, value: undefined };
+    };
+    const next = (): { done: false; value: number } => ({ done: false, value: 1 });
+    const source = isAsync
+      ? { [Symbol.asyncIterator]: () => ({ next: async () => next(), return: async () => close() }) }
+      : { [Symbol.iterator]: () => ({ next, return: close }) };
+    await virtually(function* () {
+      for (const _ of iterate(source as Iterable<number>, () => sleep(60_000))) break;
+      yield* pause();
+    });
+    t.ok(isClosed);
+  }
+});
+
+t.test('a generator that performs operations is no source of items', async (t) => {
+  function* source(): Co<void> {
+    yield* sleep(1);
+  }
+  const items = source as unknown as () => Iterable<number>;
+  const message = /has performed an operation: a generator that waits is no iterable/;
+  t.match(await rejectionOf(virtually(() => forEach(items(), { concurrency: 1 }, () => sleep(1)))), {
+    message,
+  });
+  t.match(await rejectionOf(virtually(() => iterate(items(), () => sleep(1)))), { message });
 });
 
 t.test('a cancelled error of the same name is told from an error', async (t) => {
