@@ -389,6 +389,7 @@ export class HttpClient implements Intake {
 export function answerWith(status: number, response: ServerResponse): void {
   for (const name of response.getHeaderNames()) if (name !== 'connection') response.removeHeader(name);
   response.statusCode = status;
+  response.statusMessage = STATUS_CODES[status] ?? 'Error';
   // Rather than take in a body that nobody wants.
   if (!response.req.complete) response.setHeader('Connection', 'close');
   response.setHeader('Content-Type', 'text/plain');

@@ -4,7 +4,7 @@
 
 import { createServer, IncomingMessage, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { inWords } from '../scheduler/errors.ts';
+import { inWords, isInstance } from '../scheduler/errors.ts';
 import type { Latch } from '../scheduler/latch.ts';
 import type { Co, Operation } from '../scheduler/operation.ts';
 import { checkOptions, optionNames } from '../scheduler/options.ts';
@@ -177,7 +177,7 @@ export function* serveHttp(
   yield* serve(where, (conn, stopping) => serveClient(service, conn, stopping), {
     ...serveOptions,
     onError(error, conn) {
-      const exchanges = error instanceof CutOffError ? clientOf(conn!).exchanges : [];
+      const exchanges = isInstance(error, CutOffError) ? clientOf(conn!).exchanges : [];
       if (exchanges.length === 0) hear(error, undefined);
       // Not what the connection was waiting for.
       const { grace } = error as CutOffError;
@@ -240,9 +240,20 @@ function answerFor(error: unknown, response: ServerResponse): void {
     response.destroy();
     return;
   }
-  const status = (error as { statusCode?: unknown } | null)?.statusCode;
-  const isError = Number.isInteger(status) && (status as number) >= 400 && (status as number) <= 599;
-  answerWith(isError ? (status as number) : 500, response);
+  answerWith(statusCodeOf(error) ?? 500, response);
+}
+
+/** The status that an error asks for, if it is one of an error. */
+function statusCodeOf(error: unknown): number | undefined {
+  try {
+    const { statusCode } = error as { statusCode?: unknown };
+    const isError =
+      Number.isInteger(statusCode) && (statusCode as number) >= 400 && (statusCode as number) <= 599;
+    return isError ? (statusCode as number) : undefined;
+  } catch {
+    // Anything can be thrown, also what throws itself when it is looked at.
+    return undefined;
+  }
 }
 
 /** As RFC 9112 has it: a proxy in front may have gone by the other one. HTTP/1.0 knows none. */

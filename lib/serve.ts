@@ -1,7 +1,7 @@
 // Serving, in one call: it binds, runs a coroutine for each client, and ends in stages: stop accepting, let the
 // handlers finish, cut off the rest.
 
-import { inWords } from '../scheduler/errors.ts';
+import { inWords, isInstance } from '../scheduler/errors.ts';
 import type { Co } from '../scheduler/operation.ts';
 import { checkOptions, optionNames } from '../scheduler/options.ts';
 import { reportUncaught } from '../scheduler/warnings.ts';
@@ -157,13 +157,13 @@ export function printError(error: unknown, conn: Connection | undefined, what?: 
   let who = 'skein';
   if (conn !== undefined) {
     who += `: client ${conn.remoteAddress}`;
-  } else if (!(error instanceof CutOffError)) {
+  } else if (!isInstance(error, CutOffError)) {
     const passedOver = peersErrors.ask();
     if (passedOver === undefined) return;
     if (passedOver > 0) who += ` (${passedOver} more like this were not printed)`;
   }
   const where = what === undefined ? who : `${who}, ${what}`;
   // Of a client that was cut off there is no more to say than that, and there may be thousands.
-  if (error instanceof CutOffError) console.error(`${where}: ${error.message}`);
+  if (isInstance(error, CutOffError)) console.error(`${where}: ${error.message}`);
   else console.error(`${where}:`, error);
 }

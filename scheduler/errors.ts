@@ -32,13 +32,18 @@ export class CancelledError extends Error {
   }
 }
 
-/** @internal Whether what was thrown is a CancelledError. Anything can be thrown, also what `instanceof` throws at. */
-export function isCancelledError(error: unknown): error is CancelledError {
+/** @internal As `instanceof`. Anything can be thrown, also what throws itself when it is looked at. */
+export function isInstance<T>(error: unknown, kind: abstract new (...args: never[]) => T): error is T {
   try {
-    return error instanceof CancelledError;
+    return error instanceof kind;
   } catch {
     return false;
   }
+}
+
+/** @internal Whether what was thrown is a CancelledError. */
+export function isCancelledError(error: unknown): error is CancelledError {
+  return isInstance(error, CancelledError);
 }
 
 /**

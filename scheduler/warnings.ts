@@ -29,8 +29,9 @@ export function warnOfSwallowing(coroutine: Coroutine<unknown>): void {
 export function warn(message: string, options: NodeJS.EmitWarningOptions): void {
   try {
     process.emitWarning(message, options);
-  } catch (error) {
-    reportUncaught('a warning could not be emitted', error);
+  } catch {
+    // It is only a warning: whatever keeps Node from emitting it is no error of this process.
+    print(`skein: ${message}\n`);
   }
 }
 

@@ -72,3 +72,40 @@ t.test('what an onError throws goes to those who listen to uncaughtException', a
   t.equal(output.match(/heard of the logger/g)?.length, 2);
   t.notMatch(output, 'skein:');
 });
+
+t.test('a handler may throw what throws when it is looked at', async (t) => {
+  const program = runProgram([
+    '--input-type=module',
+    '--eval',
+    `
+      import { run, serve, serveHttp } from 'skein';
+      const refuse = () => { throw new Error('looked at'); };
+      const revoked = Proxy.revocable({}, {});
+      revoked.revoke();
+      const odd = [revoked.proxy, Object.defineProperty({}, 'statusCode', { get: refuse }), new Proxy({}, { get: refuse, getPrototypeOf: refuse }), null];
+      void run(() => serve(0, function* (conn) { throw odd[Number(yield* conn.readLine())]; }, {
+        onListening: ({ port }) => console.log('lines', port),
+      }));
+      void run(() => serveHttp(0, function* (request) { throw odd[Number(request.url.slice(1))]; }, {
+        onListening: ({ port }) => console.log('http', port),
+      }));
+    `,
+  ]);
+  await until(() => program.lines().length >= 2, 'both ports');
+  const portOf = (what: string): number =>
+    Number(
+      program
+        .lines()
+        .find((line) => line.startsWith(what))!
+        .split(' ')[1],
+    );
+  for (let index = 0; index < 4; index++) {
+    t.equal(await statusOf(portOf('http'), `/${index}`), 500);
+    const client = net.connect(portOf('lines'), '127.0.0.1');
+    client.end(`${index}\n`);
+    await once(client.resume(), 'close');
+  }
+  t.equal(program.child.exitCode, null, 'the process goes on');
+  t.notMatch(program.output(), /internal error|has thrown/);
+  await program.end('SIGTERM');
+});
