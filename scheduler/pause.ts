@@ -31,8 +31,10 @@ class PauseOperation extends Leaf<void, undefined, undefined> {
       return super.next();
     }
     this.state = FIRED;
-    dropOrphan();
-    core.last = givingWay as Leaf<unknown>;
+    if (core.last !== givingWay) {
+      dropOrphan();
+      core.last = givingWay as Leaf<unknown>;
+    }
     return SUSPENDED;
   }
 }
