@@ -258,18 +258,8 @@ function park<T>(operation: Leaf<T>): IteratorResult<Suspension, T> {
   // Arming runs user code in `suspend`, which may have had its answer on the spot.
   if (operation.state !== ARMED) return take(operation);
   DONE.value = undefined;
-  if (core.last !== operation) dropOrphan();
   core.last = operation;
   return SUSPENDED;
-}
-
-/**
- * @internal Ends the wait of the operation that has suspended last, if nobody has attached himself to it: it was stepped
- * by hand, as `[...operation]` does, and whatever came would be handed to nobody.
- */
-export function dropOrphan(): void {
-  const { last } = core;
-  if (last !== null && last.state === ARMED && last.waiter === null) last.cancel();
 }
 
 /** @internal Takes what has arrived. A cancellation that came later does not count, unless there is nothing (C6). */
@@ -309,7 +299,6 @@ function mustGiveWay(): boolean {
 /** Suspends. What has to begin begins now: the event that it is about may come before the coroutine is resumed. */
 function giveWay<T>(operation: Leaf<T>): IteratorResult<Suspension, T> {
   if (operation.kind.poll === neverReady && core.current?.scope.isCancelled === false) arm(operation);
-  if (core.last !== operation) dropOrphan();
   core.last = operation;
   return SUSPENDED;
 }

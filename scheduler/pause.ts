@@ -2,7 +2,7 @@
 
 import { core } from './core.ts';
 import { kind } from './kind.ts';
-import { dropOrphan, FIRED, IDLE, Leaf, type Operation, SUSPENDED, type Suspension } from './operation.ts';
+import { FIRED, IDLE, Leaf, type Operation, SUSPENDED, type Suspension } from './operation.ts';
 import { currentScheduler } from './run.ts';
 
 const PAUSE = kind<void>({
@@ -31,10 +31,7 @@ class PauseOperation extends Leaf<void, undefined, undefined> {
       return super.next();
     }
     this.state = FIRED;
-    if (core.last !== givingWay) {
-      dropOrphan();
-      core.last = givingWay as Leaf<unknown>;
-    }
+    core.last = givingWay as Leaf<unknown>;
     return SUSPENDED;
   }
 }

@@ -9,7 +9,7 @@ import { core } from './core.ts';
 import { Coroutine, type SpawnOptions } from './coroutine.ts';
 import { CancelledError, inWords } from './errors.ts';
 import { observe } from './join.ts';
-import { ARMED, type Body, type Co, dropOrphan, SUSPENDED } from './operation.ts';
+import { ARMED, type Body, type Co, SUSPENDED } from './operation.ts';
 import { Random } from './random.ts';
 import { abandon, conclude } from './ending.ts';
 import { watchProcess } from './exit.ts';
@@ -294,7 +294,6 @@ export class Scheduler {
   #bodyEnded(coroutine: Coroutine<unknown>, hasThrown: boolean): void {
     coroutine.generator = null;
     coroutine.state = 'suspended';
-    dropOrphan();
     if (coroutine.scope !== coroutine) closeInside(coroutine, hasThrown);
     if (coroutine.isDrainedAfterBody()) conclude(coroutine);
   }
