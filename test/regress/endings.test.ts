@@ -30,7 +30,6 @@ import {
   spawn,
   suspend,
   timeout,
-  VirtualClock,
 } from '../../scheduler/index.ts';
 import { errorOf } from '../support/error-of.ts';
 import { runProgram } from '../support/program.ts';
