@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import http from 'node:http';
 import net from 'node:net';
 import t, { type Test } from 'tap';
-import { runProgram } from '../support/program.ts';
+import { type Program, runProgram } from '../support/program.ts';
 import { until } from '../support/peers.ts';
 
 const SERVERS = `
@@ -25,14 +25,7 @@ const SERVERS = `
 /** Has a server of each kind meet a bad client while a good one stays; gives what was printed, and the exit status. */
 async function meet(t: Test, more = ''): Promise<string> {
   const program = runProgram(['--input-type=module', '--eval', more + SERVERS]);
-  await until(() => program.lines().length >= 2, 'both ports');
-  const portOf = (what: string): number =>
-    Number(
-      program
-        .lines()
-        .find((line) => line.startsWith(what))!
-        .split(' ')[1],
-    );
+  const portOf = await portsOf(program);
   const good = net.connect(portOf('lines'), '127.0.0.1');
   const ask = async (line: string, socket: net.Socket): Promise<string> => {
     socket.write(line);
@@ -48,6 +41,18 @@ async function meet(t: Test, more = ''): Promise<string> {
   good.destroy();
   await program.end('SIGTERM');
   return program.output();
+}
+
+/** Waits until both servers of a program listen; gives what says the port of each. */
+async function portsOf(program: Program): Promise<(what: string) => number> {
+  await until(() => program.lines().length >= 2, 'both ports');
+  return (what) =>
+    Number(
+      program
+        .lines()
+        .find((line) => line.startsWith(what))!
+        .split(' ')[1],
+    );
 }
 
 async function statusOf(port: number, path: string): Promise<number | undefined> {
@@ -91,14 +96,7 @@ t.test('a handler may throw what throws when it is looked at', async (t) => {
       }));
     `,
   ]);
-  await until(() => program.lines().length >= 2, 'both ports');
-  const portOf = (what: string): number =>
-    Number(
-      program
-        .lines()
-        .find((line) => line.startsWith(what))!
-        .split(' ')[1],
-    );
+  const portOf = await portsOf(program);
   for (let index = 0; index < 4; index++) {
     t.equal(await statusOf(portOf('http'), `/${index}`), 500);
     const client = net.connect(portOf('lines'), '127.0.0.1');
