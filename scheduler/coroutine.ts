@@ -138,15 +138,16 @@ export class Coroutine<T> extends Scope implements PromiseLike<T> {
 
   /** @internal What it waited for is there: queues it. */
   wake(): void {
-    this.op = null;
     this.scheduler.ready(this);
+    this.op = null;
   }
 
   /** @internal Ends its wait at once and queues it; its operation throws when it runs (C4). */
   interrupt(): void {
     const { op } = this;
-    if (op === null || op.state !== ARMED || op.kind.isFirm) return;
-    runAs(this, cancel, op);
+    if (op === null || op.kind.isFirm) return;
+    // If it has ended, and is here still, then its waking was cut short by the end of the stack.
+    if (op.state === ARMED) runAs(this, cancel, op);
     this.wake();
   }
 }

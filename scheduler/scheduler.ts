@@ -137,12 +137,19 @@ export class Scheduler {
     const spawner = core.current ?? (parent === null ? null : parent.owner);
     if (options !== undefined) checkSpawnOptions(options);
     const coroutine = new Coroutine(this, parent, body, options, spawner) as Coroutine<unknown>;
-    // Whatever may overflow the stack comes before it is in the tree, where its parent would wait for it for ever.
-    if (!this.#isRunning) this.#schedule();
-    if (parent === null) enroll(coroutine);
-    else parent.take(coroutine);
-    this.ready(coroutine);
+    this.#admit(coroutine);
     return coroutine as Coroutine<T>;
+  }
+
+  /** Puts a new coroutine into the tree and the ready queue: into both or, if the stack overflows, into none. */
+  #admit(coroutine: Coroutine<unknown>): void {
+    if (!this.#isRunning) this.#schedule();
+    if (coroutine.parent === null) enroll(coroutine);
+    else coroutine.parent.take(coroutine);
+    // From here on nothing is called.
+    if (this.#last === null) this.#first = coroutine;
+    else this.#last.nextReady = coroutine;
+    this.#last = coroutine;
   }
 
   /**
@@ -150,12 +157,12 @@ export class Scheduler {
    * caller goes on, who may be another coroutine. Too deep inside each other they are queued instead.
    */
   startNow(coroutine: Coroutine<unknown>): void {
-    if (coroutine.parent === null) enroll(coroutine);
-    else coroutine.parent.take(coroutine);
     if (this.#nesting === DEEP) {
-      this.ready(coroutine);
+      this.#admit(coroutine);
       return;
     }
+    if (coroutine.parent === null) enroll(coroutine);
+    else coroutine.parent.take(coroutine);
     const { current, last, streak } = core;
     this.#nesting++;
     try {
@@ -173,11 +180,12 @@ export class Scheduler {
 
   /** @internal Puts a coroutine at the end of the ready queue. */
   ready(coroutine: Coroutine<unknown>): void {
+    // First: if the stack overflows in it, nothing has been changed.
+    if (!this.#isRunning) this.#schedule();
     coroutine.state = 'ready';
     if (this.#last === null) this.#first = coroutine;
     else this.#last.nextReady = coroutine;
     this.#last = coroutine;
-    if (!this.#isRunning) this.#schedule();
   }
 
   /** @internal Reads the clock, seldom; true when the turn's time is up. */

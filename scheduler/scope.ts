@@ -9,7 +9,7 @@ import { runAs } from './core.ts';
 import type { Coroutine, SpawnOptions } from './coroutine.ts';
 import { CancelledError, ClosedError, isCancelledError } from './errors.ts';
 import type { Locals } from './local.ts';
-import { ARMED, type Body, type Co, type Operation } from './operation.ts';
+import { type Body, type Co, type Operation } from './operation.ts';
 import { newController } from './signals.ts';
 import { reportUncaught } from './warnings.ts';
 
@@ -319,7 +319,7 @@ function markTree(root: Scope, cancellation: Cancellation): Scope[] {
     if (node.cancellation?.isEnforced !== true && (node === root || !node.isShield)) {
       node.cancellation = cancellation;
       const { owner } = node;
-      const isWaiting = owner.scope === node && owner.op !== null && owner.op.state === ARMED;
+      const isWaiting = owner.scope === node && owner.op !== null;
       if (isWaiting || node.extras !== null) hit.push(node);
       if (node.firstChild !== null) {
         node = node.firstChild;

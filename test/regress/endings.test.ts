@@ -404,6 +404,9 @@ t.test('a generator that somebody else ends wakes the coroutine that waits in it
   t.match(error, { message: 'main has left a scope open: is yield* missing?' });
 });
 
+const flattened = (error: unknown): unknown[] =>
+  error instanceof AggregateError ? error.errors.flatMap(flattened) : [error];
+
 for (const [word, open] of Object.entries({
   timeout: (body: () => Co<void>) => timeout(60_000, body),
   scope: (body: () => Co<void>) => scope(body),
@@ -432,8 +435,7 @@ for (const [word, open] of Object.entries({
       };
       await scheduler.run(function* () {
         const error = yield* errorOf(nested());
-        const errors = error instanceof AggregateError ? error.errors : [error];
-        t.ok(errors.every((one) => one instanceof RangeError));
+        t.ok(flattened(error).every((one) => one instanceof RangeError));
         t.equal(yield* settled('goes on'), 'goes on');
       });
       t.equal(live, 0);
@@ -467,6 +469,48 @@ t.test('a call of spawn that the stack has no room for leaves no child that neve
   });
   t.ok(spawned > 0);
   t.ok(begun >= spawned, `${begun} began of ${spawned}`);
+});
+
+t.test('a cancellation that the stack has no room for can be done again', async (t) => {
+  // The frames in between decide where in the library the stack ends: functions of so many arguments.
+  for (let size = 0; size < 40; size++) {
+    const padding = Array.from({ length: size });
+    const padded = new Function('call', ...padding.map((_, index) => `_${index}`), 'call()');
+    let ended = 0;
+    await run(() =>
+      scope(function* (jobs) {
+        for (let index = 0; index < 30; index++) {
+          spawn(function* () {
+            try {
+              yield* suspend(() => () => {});
+            } finally {
+              ended++;
+            }
+          });
+        }
+        yield* pause();
+        const sink = (): void => {
+          try {
+            sink();
+          } catch (error) {
+            try {
+              padded(() => jobs.cancel(), ...padding);
+            } catch {
+              // The next call has more room.
+            }
+            throw error;
+          }
+        };
+        t.throws(sink, RangeError);
+        jobs.cancel();
+      }),
+    ).catch((error: unknown) => {
+      const errors = flattened(error);
+      // A hook that has overflowed the stack fails, as any that throws.
+      t.ok(errors.every((one) => one instanceof CancelledError || one instanceof RangeError));
+    });
+    t.equal(ended, 30);
+  }
 });
 
 t.test('onError, hooks and listeners run in the context of their coroutine', async (t) => {
