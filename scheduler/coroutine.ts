@@ -145,8 +145,8 @@ export class Coroutine<T> extends Scope implements PromiseLike<T> {
   /** @internal Ends its wait at once and queues it; its operation throws when it runs (C4). */
   interrupt(): void {
     const { op } = this;
-    if (op === null || op.kind.isFirm) return;
-    // If it has ended, and is here still, then its waking was cut short by the end of the stack.
+    if (op === null || this.state !== 'suspended' || op.kind.isFirm) return;
+    // If that has ended, its waking was cut short by the end of the stack.
     if (op.state === ARMED) runAs(this, cancel, op);
     this.wake();
   }

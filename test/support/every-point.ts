@@ -12,8 +12,10 @@ import {
   type Co,
   type Coroutine,
   Scheduler,
+  type Scope,
   select,
   spawn,
+  type SpawnOptions,
   VirtualClock,
   wait,
 } from '../../scheduler/index.ts';
@@ -172,24 +174,38 @@ class SteppingScheduler extends Scheduler {
     super({ clock, seed: 1 });
     this.#plan = plan;
     clock.onEnd = () => {
-      if (this.#isPoint(true)) this.#cancel();
+      if (this.#isPoint(true, false)) this.#cancel();
     };
   }
 
+  override spawn<T>(parent: Scope | null, body: Body<T>, options: SpawnOptions | undefined): Coroutine<T> {
+    const isVictim = options?.name === VICTIM;
+    const spawn = (): Coroutine<T> => {
+      const coroutine = super.spawn(parent, body, options);
+      if (isVictim) this.#victims.push(coroutine as Coroutine<unknown>);
+      return coroutine;
+    };
+    return this.#makingReady(spawn, isVictim);
+  }
+
   override ready(coroutine: Coroutine<unknown>): void {
-    if (coroutine.name === VICTIM && !this.#victims.includes(coroutine)) this.#victims.push(coroutine);
-    const way = this.#isPoint(false) ? this.#plan.way : null;
+    this.#makingReady(() => super.ready(coroutine), false);
+  }
+
+  #makingReady<T>(makeReady: () => T, isVictim: boolean): T {
+    const way = this.#isPoint(false, isVictim) ? this.#plan.way : null;
     if (way === 'before') this.#cancelSoon();
-    super.ready(coroutine);
+    const result = makeReady();
     if (way === 'behind') this.#cancelSoon();
     if (way === 'at once') this.#cancel();
+    return result;
   }
 
   /** Counts; true at the point where somebody is to be cancelled. */
-  #isPoint(isTurnEnd: boolean): boolean {
+  #isPoint(isTurnEnd: boolean, isVictim: boolean): boolean {
     const victims = this.#victims;
-    if (this.#isCancelling || victims.length < this.count) return false;
-    if (victims.every(({ hasEnded }) => hasEnded)) return false;
+    if (this.#isCancelling || victims.length + Number(isVictim) < this.count) return false;
+    if (!isVictim && victims.every(({ hasEnded }) => hasEnded)) return false;
     return this.turnEnds.push(isTurnEnd) - 1 === this.#plan.at;
   }
 
