@@ -58,7 +58,7 @@ NAPI_MODULE_INIT() {
 // What a slot is.
 enum { FREE, LISTENING, CONNECTING, OPEN };
 
-// Flags of a slot; lib/reactor/native.ts has the same.
+// Flags of a slot; lib/reactor/epoll/addon.ts has the same.
 enum {
   READABLE = 1,       // an edge has come, and no read since has found the end of what there is
   WANTED = 2,         // somebody waits for it to be readable

@@ -4,10 +4,10 @@
  * @module skein/scheduler
  */
 
-export { toAsyncIterable } from './async-iterable.ts';
-export { Barrier } from './barrier.ts';
-export { Channel, closed, empty } from './channel.ts';
-export { type Clock, RealClock, VirtualClock } from './clock.ts';
+export { toAsyncIterable } from './interop/async-iterable.ts';
+export { Barrier } from './sync/barrier.ts';
+export { Channel, closed, empty } from './channel/channel.ts';
+export { type Clock, RealClock, VirtualClock } from './kernel/clock.ts';
 export {
   all,
   allSettled,
@@ -17,36 +17,43 @@ export {
   race,
   type SettledOutcomes,
   type Task,
-} from './combinators.ts';
-export { Condition } from './condition.ts';
-export { Coroutine, type CoroutineState, type SpawnOptions } from './coroutine.ts';
-export { shield, type ShieldOptions, timeout } from './deadline.ts';
-export { type CoroutineInfo, dump, formatDump } from './dump.ts';
-export { BusyError, CancelledError, ClosedError, DeadlockError, StateError, TimeoutError } from './errors.ts';
-export { type Emitter, once } from './events.ts';
-export { forEach, type ForEachOptions } from './for-each.ts';
-export { iterate, type IterateOptions } from './iterate.ts';
-export { Latch } from './latch.ts';
-export { local, type Local } from './local.ts';
-export type { Lock } from './lock.ts';
-export { Mutex } from './mutex.ts';
-export { never } from './never.ts';
-export type { Body, Co, Operation, Suspension } from './operation.ts';
-export { pause } from './pause.ts';
-export { rateLimit, type RateLimiter, type RateLimitOptions } from './rate-limit.ts';
-export { retry, type RetryPolicy } from './retry.ts';
+} from './combinators/all.ts';
+export { Condition } from './sync/mutex.ts';
+export { Coroutine, type CoroutineState, type SpawnOptions } from './kernel/coroutine.ts';
+export { shield, type ShieldOptions, timeout } from './time/timeout.ts';
+export { type CoroutineInfo, dump, formatDump } from './debug/dump.ts';
+export {
+  BusyError,
+  CancelledError,
+  ClosedError,
+  DeadlockError,
+  StateError,
+  TimeoutError,
+} from './kernel/errors.ts';
+export { type Emitter, once } from './interop/once.ts';
+export { forEach, type ForEachOptions } from './combinators/for-each.ts';
+export { iterate, type IterateOptions } from './interop/async-iterable.ts';
+export { Latch } from './sync/countdown.ts';
+export { local, type Local } from './interop/local.ts';
+export type { Lock } from './sync/mutex.ts';
+export { Mutex } from './sync/mutex.ts';
+export { never } from './channel/select.ts';
+export type { Body, Co, Operation, Suspension } from './kernel/operation.ts';
+export { pause } from './time/sleep.ts';
+export { rateLimit, type RateLimiter, type RateLimitOptions } from './combinators/rate-limit.ts';
+export { retry, type RetryPolicy } from './combinators/retry.ts';
 export { current, run, spawn } from './run.ts';
-export { RwLock } from './rw-lock.ts';
-export type { RunOptions, SchedulerOptions } from './options.ts';
-export { Scheduler } from './scheduler.ts';
-export { scope, type ScopeBody } from './inner-scope.ts';
-export { Scope } from './scope.ts';
-export { select, type Selected, trySelect } from './select.ts';
-export { type Permit, Semaphore, type SemaphoreOptions } from './semaphore.ts';
-export { singleflight } from './singleflight.ts';
-export { after, every, sleep } from './sleep.ts';
-export { type Resume, suspend } from './suspend.ts';
-export type { NameOptions } from './sync.ts';
-export { wait } from './wait.ts';
-export { WaitGroup } from './wait-group.ts';
-export type { Yieldable } from './yieldable.ts';
+export { RwLock } from './sync/rw-lock.ts';
+export type { RunOptions, SchedulerOptions } from './kernel/arguments.ts';
+export { Scheduler } from './kernel/scheduler.ts';
+export { scope, type ScopeBody } from './kernel/inner-scope.ts';
+export { Scope } from './kernel/scope.ts';
+export { select, type Selected, trySelect } from './channel/select.ts';
+export { type Permit, Semaphore, type SemaphoreOptions } from './sync/semaphore.ts';
+export { singleflight } from './combinators/singleflight.ts';
+export { after, every, sleep } from './time/sleep.ts';
+export { type Resume, suspend } from './interop/suspend.ts';
+export type { NameOptions } from './kernel/names.ts';
+export { wait } from './interop/promise.ts';
+export { WaitGroup } from './sync/countdown.ts';
+export type { Yieldable } from './kernel/bare-yield.ts';

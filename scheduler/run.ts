@@ -1,10 +1,9 @@
 // The entrances: from plain code into coroutines (`run`), and from one coroutine to the next (`spawn`).
 
-import { core } from './core.ts';
-import type { Coroutine, SpawnOptions } from './coroutine.ts';
-import type { Body } from './operation.ts';
-import type { RunOptions } from './options.ts';
-import { Scheduler } from './scheduler.ts';
+import type { RunOptions } from './kernel/arguments.ts';
+import type { Coroutine, SpawnOptions } from './kernel/coroutine.ts';
+import { type Body, core } from './kernel/operation.ts';
+import { Scheduler } from './kernel/scheduler.ts';
 
 /** The scheduler of whoever does not bring one. */
 const defaultScheduler = new Scheduler();

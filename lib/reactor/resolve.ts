@@ -2,9 +2,9 @@
 // whatever the resolver does; it is at least one address, or an error.
 
 import dns from 'node:dns';
+import { inspect } from 'node:util';
 import { isIP, type LookupFunction } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { inspect } from 'node:util';
 import type { Endpoint } from './contract.ts';
 
 /** The longest IPv6 address and the longest name of an interface behind it, with a `%` between them. */

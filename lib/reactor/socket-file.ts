@@ -9,10 +9,10 @@
 //   bind ──► folder/.x8Jq… ── claim: symlink folder/app.sock ─► .x8Jq… ── rename over it ──► folder/app.sock
 //                                     └── something is there: EADDRINUSE
 
-import { randomBytes } from 'node:crypto';
-import { lstatSync, mkdtempSync, realpathSync, renameSync, rmSync, symlinkSync, unlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { lstatSync, mkdtempSync, realpathSync, renameSync, rmSync, symlinkSync, unlinkSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { tmpdir } from 'node:os';
 
 /** Room in `sun_path` of sockaddr_un, without the closing zero: 108 bytes on Linux, 104 elsewhere. */
 export const LONGEST_PATH = process.platform === 'linux' ? 107 : 103;

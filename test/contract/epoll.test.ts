@@ -1,4 +1,4 @@
-import { EpollReactor } from '../../lib/reactor/epoll.ts';
+import { EpollReactor } from '../../lib/reactor/epoll/reactor.ts';
 import { withAddon } from '../support/bare.ts';
 import { oddStreams } from './odd-streams.ts';
 import { contract } from './reactor.ts';

@@ -1,4 +1,4 @@
-import { NodeReactor } from '../../lib/reactor/node.ts';
+import { NodeReactor } from '../../lib/reactor/node/reactor.ts';
 import { oddStreams } from './odd-streams.ts';
 import { contract } from './reactor.ts';
 

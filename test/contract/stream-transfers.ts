@@ -11,7 +11,7 @@ import {
   TimeoutError,
   timeout,
 } from '../../lib/index.ts';
-import type { Random } from '../../scheduler/random.ts';
+import type { Random } from '../../scheduler/kernel/random.ts';
 import { failure } from '../support/pair.ts';
 import {
   dawdle,

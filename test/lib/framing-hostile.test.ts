@@ -14,7 +14,7 @@ import {
   spawn,
   UnexpectedEofError,
 } from '../../lib/index.ts';
-import { Random } from '../../scheduler/random.ts';
+import { Random } from '../../scheduler/kernel/random.ts';
 import { connect, readAll, until } from '../support/peers.ts';
 import { scripted } from '../support/scripted.ts';
 

@@ -58,7 +58,7 @@ t.test('N5 an end in the middle of a line is an error, and its bytes are there f
         t.ok(error instanceof UnexpectedEofError);
         t.match(error, { code: 'ERR_UNEXPECTED_EOF', name: 'UnexpectedEofError', message: /after 4 bytes/ });
         t.match(error.stack, 'framing.test.ts', 'the stack is the user’s');
-        t.notMatch(error.stack, 'lib/framing.ts');
+        t.notMatch(error.stack, 'lib/connection/framing.ts');
       }
       t.equal(yield* rest(conn), 'half');
     }),

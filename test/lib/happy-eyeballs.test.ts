@@ -6,7 +6,7 @@ import { constants } from 'node:os';
 import type { LookupFunction } from 'node:net';
 import t from 'tap';
 import { after, type Co, Connector, dial, pause, select, sleep, spawn } from '../../lib/index.ts';
-import { interleave } from '../../lib/happy-eyeballs.ts';
+import { interleave } from '../../lib/dial/happy-eyeballs.ts';
 import { currentScheduler } from '../../scheduler/run.ts';
 import { everyPoint } from '../support/every-point.ts';
 import { type Behaviour, inMadeUpNetwork, install, MadeUpNetwork } from '../support/made-up-network.ts';

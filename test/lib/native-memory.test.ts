@@ -14,8 +14,8 @@ import {
   SAYS_CONNECTED,
   SENT_WANTED,
   WANTED,
-} from '../../lib/reactor/native.ts';
-import { Random } from '../../scheduler/random.ts';
+} from '../../lib/reactor/epoll/addon.ts';
+import { Random } from '../../scheduler/kernel/random.ts';
 import { Bare, type Call, ENTRIES, ofSlot, SLOTS, withAddon } from '../support/bare.ts';
 import { openDescriptors } from '../support/descriptors.ts';
 import { connect, listenPlain, portOf, readAll, until } from '../support/peers.ts';

@@ -6,7 +6,7 @@ import { closeSync } from 'node:fs';
 import type net from 'node:net';
 import { constants } from 'node:os';
 import t from 'tap';
-import { HEADER_LENGTH, READABLE, RECORD, SENT_WANTED } from '../../lib/reactor/native.ts';
+import { HEADER_LENGTH, READABLE, RECORD, SENT_WANTED } from '../../lib/reactor/epoll/addon.ts';
 import {
   arrays,
   Bare,

@@ -19,8 +19,8 @@ import {
   spawn,
   wait,
 } from '../../lib/index.ts';
-import { reactor } from '../../lib/the-reactor.ts';
-import { Random } from '../../scheduler/random.ts';
+import { reactor } from '../../lib/common/current-reactor.ts';
+import { Random } from '../../scheduler/kernel/random.ts';
 import { failure, fill, withPair } from '../support/pair.ts';
 import { connect, listenPlain, portOf, readAll, until } from '../support/peers.ts';
 

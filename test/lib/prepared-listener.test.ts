@@ -2,7 +2,11 @@
 // what.
 
 import t from 'tap';
-import { PreparedListener, type Preparation, type PreparedOwner } from '../../lib/prepared-listener.ts';
+import {
+  PreparedListener,
+  type Preparation,
+  type PreparedOwner,
+} from '../../lib/listen/prepared-listener.ts';
 import type { Endpoint, Listener, ListenerOwner, Socket } from '../../lib/reactor/contract.ts';
 import { until } from '../support/peers.ts';
 

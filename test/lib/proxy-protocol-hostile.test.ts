@@ -3,8 +3,8 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import t from 'tap';
 import { ProtocolError } from '../../lib/index.ts';
-import { parseProxyHeader, type ProxyHeader } from '../../lib/proxy-protocol.ts';
-import { Random } from '../../scheduler/random.ts';
+import { parseProxyHeader, type ProxyHeader } from '../../lib/listen/proxy-protocol.ts';
+import { Random } from '../../scheduler/kernel/random.ts';
 import { crc32c, forms, ipv4, proxyLine, proxyV2, value } from '../support/proxy-headers.ts';
 
 setFlagsFromString('--expose-gc');

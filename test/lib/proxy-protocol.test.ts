@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import t from 'tap';
-import { parseProxyHeader } from '../../lib/proxy-protocol.ts';
+import { parseProxyHeader } from '../../lib/listen/proxy-protocol.ts';
 import {
   bytesOfIPv6,
   forms,

@@ -12,7 +12,7 @@ import {
   suspend,
   wait,
 } from '../../lib/index.ts';
-import { stackOf } from '../../scheduler/probe.ts';
+import { stackOf } from '../../scheduler/debug/stack.ts';
 import { failure, withPair } from '../support/pair.ts';
 import { until } from '../support/peers.ts';
 

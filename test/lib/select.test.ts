@@ -17,7 +17,7 @@ import {
   trySelect,
   wait,
 } from '../../lib/index.ts';
-import { FIRED, type Leaf } from '../../scheduler/operation.ts';
+import { FIRED, type Leaf } from '../../scheduler/kernel/operation.ts';
 import { failure, withPair } from '../support/pair.ts';
 import { listenPlain, portOf, readAll, startConnect, until } from '../support/peers.ts';
 

@@ -6,7 +6,7 @@ import type { IncomingMessage } from 'node:http';
 import { PassThrough, Writable } from 'node:stream';
 import t from 'tap';
 import { BusyError, type Co, copyBoth, drained, pipe, readBody, sleep } from '../../lib/index.ts';
-import { WebSocketConnection } from '../../lib/web-socket.ts';
+import { WebSocketConnection } from '../../lib/ws/web-socket.ts';
 import { everyPoint, type Play } from '../support/every-point.ts';
 import { scripted, type ScriptedSocket } from '../support/scripted.ts';
 

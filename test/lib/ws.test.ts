@@ -3,8 +3,8 @@ import { once as onceEvent } from 'node:events';
 import { WebSocket } from 'ws';
 import t from 'tap';
 import { Latch, run, pause, serveHttp, sleep, spawn } from '../../lib/index.ts';
-import { reactor } from '../../lib/the-reactor.ts';
-import { dialWebSocket, serveWebSocket, type WebSocketHandler, webSockets } from '../../lib/ws.ts';
+import { reactor } from '../../lib/common/current-reactor.ts';
+import { dialWebSocket, serveWebSocket, type WebSocketHandler, webSockets } from '../../lib/ws/index.ts';
 import { failure } from '../support/pair.ts';
 import { connect, listenPlain, portOf, until } from '../support/peers.ts';
 

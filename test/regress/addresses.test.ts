@@ -5,7 +5,7 @@ import { networkInterfaces } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { bindUdp, dial, listen, reactorName, run } from '../../lib/index.ts';
-import { proxySources } from '../../lib/proxy-sources.ts';
+import { proxySources } from '../../lib/listen/proxy-header.ts';
 import { Namespace, noNamespaces } from '../support/namespaces.ts';
 
 const hasIPv6 = Object.values(networkInterfaces()).some((all) =>

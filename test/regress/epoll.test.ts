@@ -3,9 +3,9 @@
 import { constants } from 'node:os';
 import t from 'tap';
 import type { Socket } from '../../lib/reactor/contract.ts';
-import type { EpollSocket } from '../../lib/reactor/epoll-socket.ts';
-import { EpollReactor } from '../../lib/reactor/epoll.ts';
-import { SAYS_FAILED } from '../../lib/reactor/native.ts';
+import type { EpollSocket } from '../../lib/reactor/epoll/socket.ts';
+import { EpollReactor } from '../../lib/reactor/epoll/reactor.ts';
+import { SAYS_FAILED } from '../../lib/reactor/epoll/addon.ts';
 import { withAddon } from '../support/bare.ts';
 import { connect, until } from '../support/peers.ts';
 

@@ -13,7 +13,7 @@ import {
   serve,
   serveHttp,
 } from '../../lib/index.ts';
-import { dialWebSocket, serveWebSocket, webSockets } from '../../lib/ws.ts';
+import { dialWebSocket, serveWebSocket, webSockets } from '../../lib/ws/index.ts';
 import {
   Barrier,
   Channel,

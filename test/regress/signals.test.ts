@@ -17,7 +17,7 @@ import {
   timeout,
   wait,
 } from '../../scheduler/index.ts';
-import { watchSignal } from '../../scheduler/signals.ts';
+import { watchSignal } from '../../scheduler/kernel/signals.ts';
 import { errorOf } from '../support/error-of.ts';
 import { forever, rejectionOf } from '../support/virtual.ts';
 

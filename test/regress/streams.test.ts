@@ -23,8 +23,8 @@ import {
   type UpgradeHandler,
   wait,
 } from '../../lib/index.ts';
-import { reactor } from '../../lib/the-reactor.ts';
-import { webSockets } from '../../lib/ws.ts';
+import { reactor } from '../../lib/common/current-reactor.ts';
+import { webSockets } from '../../lib/ws/index.ts';
 import { noOpenssl } from '../support/certificates.ts';
 import { startConnect, until } from '../support/peers.ts';
 import { serverTls } from '../support/tls-pair.ts';

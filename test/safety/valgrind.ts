@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadAddon } from '../../lib/reactor/native.ts';
+import { loadAddon } from '../../lib/reactor/epoll/addon.ts';
 import { hasPassed, runSuite } from './suite.ts';
 
 const files = ['test/contract/epoll.test.ts', 'test/lib/native.test.ts', 'test/lib/native-memory.test.ts'];

@@ -4,7 +4,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import t from 'tap';
 import { type Co, dial, forEach, run, sleep, spawn, timeout } from '../../lib/index.ts';
-import { Random } from '../../scheduler/random.ts';
+import { Random } from '../../scheduler/kernel/random.ts';
 import { listenPlain, portOf } from '../support/peers.ts';
 import { startSample } from '../support/samples.ts';
 

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { Channel, type Co, run, sleep, toAsyncIterable } from '../../scheduler/index.ts';
-import { roots } from '../../scheduler/registry.ts';
+import { roots } from '../../scheduler/kernel/coroutine.ts';
 import { thrownBy } from '../support/virtual.ts';
 
 function* send(channel: Channel<number>, ...values: number[]): Co<void> {

@@ -6,7 +6,7 @@ import { inspect } from 'node:util';
 import real from 'co';
 import t from 'tap';
 import ours from 'skein/co';
-import { Random } from '../../scheduler/random.ts';
+import { Random } from '../../scheduler/kernel/random.ts';
 import { type Any, type Callback, inShort, turns } from '../support/co-programs.ts';
 
 /** What is yielded, or returned, or thrown; made anew for each run. */

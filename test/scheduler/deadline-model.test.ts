@@ -15,7 +15,7 @@ import {
   TimeoutError,
   VirtualClock,
 } from '../../scheduler/index.ts';
-import { Random } from '../../scheduler/random.ts';
+import { Random } from '../../scheduler/kernel/random.ts';
 
 const PROGRAMS = 3000;
 const DEPTH = 5;

@@ -17,7 +17,7 @@ import {
   TimeoutError,
   VirtualClock,
 } from '../../scheduler/index.ts';
-import { Timer } from '../../scheduler/timers.ts';
+import { Timer } from '../../scheduler/kernel/timers.ts';
 import { errorOf } from '../support/error-of.ts';
 import { forever, rejectionOf, thrownBy, virtually } from '../support/virtual.ts';
 

@@ -13,9 +13,9 @@ import {
   spawn,
   suspend,
 } from '../../scheduler/index.ts';
-import { kind } from '../../scheduler/kind.ts';
-import { Leaf } from '../../scheduler/operation.ts';
-import { stackOf } from '../../scheduler/probe.ts';
+import { kind } from '../../scheduler/kernel/operation.ts';
+import { Leaf } from '../../scheduler/kernel/operation.ts';
+import { stackOf } from '../../scheduler/debug/stack.ts';
 import { forever, rejectionOf, thrownBy, virtually } from '../support/virtual.ts';
 
 type Resume<T> = (error?: unknown, value?: T) => void;

@@ -18,8 +18,8 @@ import {
   suspend,
   trySelect,
 } from '../../scheduler/index.ts';
-import { kind } from '../../scheduler/kind.ts';
-import { Leaf } from '../../scheduler/operation.ts';
+import { kind } from '../../scheduler/kernel/operation.ts';
+import { Leaf } from '../../scheduler/kernel/operation.ts';
 import { errorOf } from '../support/error-of.ts';
 import { forever, thrownBy, virtually } from '../support/virtual.ts';
 

@@ -12,7 +12,7 @@ import {
   suspend,
   VirtualClock,
 } from '../../scheduler/index.ts';
-import { Timer, Timers } from '../../scheduler/timers.ts';
+import { Timer, Timers } from '../../scheduler/kernel/timers.ts';
 import { forever, thrownBy, virtually } from '../support/virtual.ts';
 
 setFlagsFromString('--expose-gc');

@@ -9,8 +9,8 @@ import {
   spawn,
   suspend,
 } from '../../scheduler/index.ts';
-import { kind } from '../../scheduler/kind.ts';
-import { Leaf } from '../../scheduler/operation.ts';
+import { kind } from '../../scheduler/kernel/operation.ts';
+import { Leaf } from '../../scheduler/kernel/operation.ts';
 import { forever, virtually } from '../support/virtual.ts';
 
 /** Collects unhandled rejections until the test is over. */

@@ -12,7 +12,7 @@ import {
   loadAddon,
   type Native,
   RECORD,
-} from '../../lib/reactor/native.ts';
+} from '../../lib/reactor/epoll/addon.ts';
 import { connect, until } from './peers.ts';
 
 export const SLOTS = Math.min(4_096, descriptorLimit('hard'));

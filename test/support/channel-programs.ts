@@ -20,8 +20,8 @@ import {
   trySelect,
   VirtualClock,
 } from '../../scheduler/index.ts';
-import type { Leaf } from '../../scheduler/operation.ts';
-import type { WaitQueue } from '../../scheduler/wait-queue.ts';
+import type { Leaf } from '../../scheduler/kernel/operation.ts';
+import type { WaitQueue } from '../../scheduler/kernel/wait-queue.ts';
 
 /** What can be waited for. `idle` is ready once it is started; `stuck` never is. */
 export type Case =

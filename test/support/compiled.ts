@@ -14,8 +14,8 @@ const manifest = {
   exports: {
     '.': './lib/index.js',
     './scheduler': './scheduler/index.js',
-    './co': './scheduler/co.js',
-    './ws': './lib/ws.js',
+    './co': './scheduler/interop/co.js',
+    './ws': './lib/ws/index.js',
     './package.json': './package.json',
   },
 };

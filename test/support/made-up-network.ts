@@ -2,10 +2,10 @@
 // test's clock it was tried, and what is still open.
 
 import { type Body, Scheduler, type SchedulerOptions, VirtualClock } from '../../scheduler/index.ts';
-import { Timer } from '../../scheduler/timers.ts';
+import { Timer } from '../../scheduler/kernel/timers.ts';
 import type { Endpoint, Reactor, Socket } from '../../lib/reactor/contract.ts';
 import { systemError } from '../../lib/reactor/system-error.ts';
-import { reactor } from '../../lib/the-reactor.ts';
+import { reactor } from '../../lib/common/current-reactor.ts';
 
 /** After so many milliseconds it connects, or fails with that errno; without one, nothing ever happens. */
 export interface Behaviour {

@@ -1,7 +1,7 @@
 // A connection whose peer is the test: what it receives, and when, is said by calls. It costs no descriptor, so there
 // may be tens of thousands.
 
-import { Connection } from '../../lib/connection.ts';
+import { Connection } from '../../lib/connection/connection.ts';
 import type { Endpoint, Socket, SocketOwner } from '../../lib/reactor/contract.ts';
 import { currentScheduler } from '../../scheduler/run.ts';
 

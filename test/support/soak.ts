@@ -21,7 +21,7 @@ import {
   timeout,
   wait,
 } from '../../scheduler/index.ts';
-import { Random } from '../../scheduler/random.ts';
+import { Random } from '../../scheduler/kernel/random.ts';
 
 const seconds = Number(process.env['SECONDS'] ?? 600);
 const random = new Random(Number(process.env['SEED'] ?? Date.now()));

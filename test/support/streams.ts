@@ -14,8 +14,8 @@ import {
   timeout,
   TimeoutError,
 } from '../../lib/index.ts';
-import { reactor } from '../../lib/the-reactor.ts';
-import { Random } from '../../scheduler/random.ts';
+import { reactor } from '../../lib/common/current-reactor.ts';
+import { Random } from '../../scheduler/kernel/random.ts';
 import { currentScheduler } from '../../scheduler/run.ts';
 import { openDescriptors } from './descriptors.ts';
 

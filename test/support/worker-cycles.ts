@@ -4,7 +4,7 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { type Co, type Connection, dial, run, scope, sleep, wait } from 'skein';
-import { Random } from '../../scheduler/random.ts';
+import { Random } from '../../scheduler/kernel/random.ts';
 import { openDescriptors } from './descriptors.ts';
 import { until } from './peers.ts';
 

@@ -1,0 +1,140 @@
+// Notices silence. The time of the last byte is only noted; the timer looks at it when it expires, so a
+// byte costs no new timer (T2, T4). What came and was not read yet is no silence of the peer, and neither is it while
+// the peer takes what the kernel holds for it.
+//
+// Notices a request that takes too long to come, however often a byte of it does: an idle timeout is a gap, and this a
+// total, against clients that send a byte now and then (slowloris). A request begins with the first byte that is
+// read after something was written, and has been answered once something is written again; nobody has to
+// say so. The time is only noted, and looked at when the timer expires, so a request costs no new timer (T4).
+
+import type { Scheduler } from '../../scheduler/kernel/scheduler.ts';
+import { Timer } from '../../scheduler/kernel/timers.ts';
+import type { Input } from './input.ts';
+import type { Uptake } from './linger.ts';
+import type { Output } from './output.ts';
+
+/** Milliseconds in which input that is there comes from the kernel. */
+const MOMENT = 25;
+
+export class IdleTimer {
+  readonly #scheduler: Scheduler;
+  readonly #timer: Timer;
+  readonly #input: Input;
+  readonly #uptake: Uptake;
+  readonly #onSilence: () => void;
+  #timeout = 0;
+  #lastActivity = 0;
+  /** Input was asked for although nobody reads, to tell silence from a slow reader. */
+  #hasLooked = false;
+
+  constructor(scheduler: Scheduler, input: Input, uptake: Uptake, onSilence: () => void) {
+    this.#scheduler = scheduler;
+    this.#input = input;
+    this.#uptake = uptake;
+    this.#onSilence = onSilence;
+    this.#timer = new Timer(scheduler.timers, () => this.#look());
+  }
+
+  /** Milliseconds of silence; 0 while it is off. */
+  get timeout(): number {
+    return this.#timeout;
+  }
+
+  /** Counts anew from now. */
+  start(timeout: number): void {
+    this.#timeout = timeout;
+    this.#timer.stop();
+    if (timeout === 0) return;
+    this.touch();
+    this.#timer.startAt(this.#lastActivity + timeout);
+  }
+
+  stop(): void {
+    this.#timer.stop();
+  }
+
+  /** A byte has come or gone. */
+  touch(): void {
+    if (this.#timeout > 0) this.#lastActivity = this.#scheduler.clock.now();
+  }
+
+  #look(): void {
+    const due = this.#lastActivity + this.#timeout;
+    if (!this.#scheduler.timers.hasPassed(due)) {
+      this.#timer.startAt(due);
+    } else if (this.#input.isReadable) {
+      this.#hasLooked = false;
+      this.start(this.#timeout);
+    } else if (this.#input.reader === null && !this.#hasLooked) {
+      // With no reader it may still be in the kernel, so a last look is taken.
+      this.#hasLooked = true;
+      this.#input.look();
+      this.#timer.start(MOMENT);
+    } else if (this.#uptake.isTaking()) {
+      this.#hasLooked = false;
+      this.start(this.#timeout);
+    } else {
+      this.#onSilence();
+    }
+  }
+}
+
+/** How much later one looks again, in parts of the timeout, while the handler is at work and reads nothing. */
+const PARTS = 10;
+
+export class RequestTimer {
+  readonly #scheduler: Scheduler;
+  readonly #timer: Timer;
+  readonly #input: Input;
+  readonly #output: Output;
+  readonly #onOverdue: () => void;
+  #timeout = 0;
+  #begunAt = 0;
+  /** Bytes that had been written when the request began; -1 before the first one. */
+  #position = -1;
+  #isRunning = false;
+
+  constructor(scheduler: Scheduler, input: Input, output: Output, onOverdue: () => void) {
+    this.#scheduler = scheduler;
+    this.#input = input;
+    this.#output = output;
+    this.#onOverdue = onOverdue;
+    this.#timer = new Timer(scheduler.timers, () => this.#look());
+  }
+
+  /** Milliseconds in all; 0 while it is off. */
+  get timeout(): number {
+    return this.#timeout;
+  }
+
+  /** A request of which something has come already counts from now. */
+  start(timeout: number): void {
+    this.stop();
+    this.#timeout = timeout;
+    this.#position = -1;
+  }
+
+  stop(): void {
+    this.#timer.stop();
+    this.#isRunning = false;
+  }
+
+  /** Bytes have come. */
+  touch(): void {
+    if (this.#timeout === 0 || this.#output.position === this.#position) return;
+    this.#position = this.#output.position;
+    this.#begunAt = this.#scheduler.clock.now();
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    this.#timer.startAt(this.#begunAt + this.#timeout);
+  }
+
+  #look(): void {
+    this.#isRunning = this.#output.position === this.#position;
+    if (!this.#isRunning) return;
+    const due = this.#begunAt + this.#timeout;
+    if (!this.#scheduler.timers.hasPassed(due)) this.#timer.startAt(due);
+    else if (this.#input.reader === null) this.#timer.start(this.#timeout / PARTS);
+    else this.#onOverdue();
+  }
+}

@@ -1,0 +1,40 @@
+// The listener of an acceptor, with what its connections do before they are delivered: what a proxy says of the client
+// comes first of all bytes, and the TLS handshake behind it.
+
+import type { Address } from '../common/address.ts';
+import { reactor } from '../common/current-reactor.ts';
+import type { Listener, ListenOptions } from '../reactor/contract.ts';
+import { asServer, secure } from '../tls/handshake.ts';
+import { HANDSHAKE_TIMEOUT, handshakeLimit, serverOf, type TlsOptions } from '../tls/options.ts';
+import { type Preparation, PreparedListener, type PreparedOwner } from './prepared-listener.ts';
+import { proxied, proxySources } from './proxy-header.ts';
+
+/** What comes before a connection is delivered. */
+interface Preludes extends ListenOptions {
+  readonly tls?: TlsOptions | undefined;
+  readonly proxyProtocol?: boolean | readonly string[] | undefined;
+}
+
+export function openListener(address: Address, options: Preludes, owner: PreparedOwner): Listener {
+  const { tls } = options;
+  const isProxy = proxySources(options.proxyProtocol);
+  let open = (whose: PreparedOwner): Listener => reactor.listen(address, options, whose);
+  if (isProxy !== undefined) open = prepared(open, proxied(isProxy));
+  if (tls !== undefined) open = prepared(open, handshake(tls));
+  return open(owner);
+}
+
+type Open = (owner: PreparedOwner) => Listener;
+
+function prepared(open: Open, preparation: Preparation): Open {
+  return (owner) => new PreparedListener(open, preparation, owner, () => reactor.hold());
+}
+
+function handshake(tls: TlsOptions): Preparation {
+  const role = asServer(serverOf(tls, 'the tls of listen'));
+  return {
+    step: 'TLS',
+    timeout: handshakeLimit(tls, HANDSHAKE_TIMEOUT),
+    prepare: (socket, onDone) => secure(socket, role, onDone),
+  };
+}

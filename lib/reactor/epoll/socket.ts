@@ -1,0 +1,624 @@
+// What belongs to a connection of the epoll reactor whichever way its bytes go: which descriptor it is, its
+// addresses, what its owner is to be told, and its end.
+//
+// The reading side of a connection of the epoll reactor. The addon reads for those who wait, and says so in a
+// record; whoever comes while there is something reads on the spot. At most one chunk is kept (N1).
+//
+// A connection of the epoll reactor: its writing side, on top of the reading side. Small writes are copied into
+// the output that all connections share, which goes out once a turn; what the kernel does not take waits in
+// `pending`.
+//
+//   write ──► anything pending? ── yes ─► pending ◄────────── the rest ──────────┐
+//               │ no                         │ the kernel takes bytes again      │
+//               ├── small ─► shared output ──┼─► flush, once a turn ─► all sent? ┴── yes ─► sent
+//               └── large ───────────────────┴─► send at once ───────────┘
+
+import net from 'node:net';
+import { Buffer } from 'node:buffer';
+import { constants } from 'node:os';
+import { type Endpoint, KEEP_ALIVE, type Socket, type SocketOwner } from '../contract.ts';
+import type { Debtor } from '../peers.ts';
+import { Pending } from '../pending.ts';
+import { systemError } from '../system-error.ts';
+import {
+  HOLDS,
+  LARGE,
+  READABLE,
+  SAYS_BLOCKED,
+  SAYS_FAILED,
+  SAYS_READABLE,
+  SAYS_SENT,
+  SAYS_WRITABLE,
+  SENT_WANTED,
+  WANTED,
+} from './addon.ts';
+import type { EpollListener } from './listener.ts';
+import type { EpollReactor } from './reactor.ts';
+import type { Contributor } from './shared-output.ts';
+
+// What a socket has been through.
+export const ENDED = 1;
+export const ENDING = 2;
+export const SHUT = 4;
+export const RESET = 8;
+export const READS_LARGE = 16;
+/** Its descriptor is not its own any more. It has ENDED, too. */
+export const GONE = 32;
+/** What the owner is to be told. */
+export const TELL_READABLE = 64;
+export const TELL_SENT = 128;
+/** It stands among those who are told later. */
+const TOLD_LATER = 256;
+/** Its peer has vanished. One that comes back is not to take what it has got for all. */
+export const EXPIRED = 512;
+
+/** Which descriptor, whose, and between which addresses. */
+export interface Place {
+  readonly listener: EpollListener | null;
+  readonly slot: number;
+  readonly generation: number;
+  /** Null if it is to be asked for. */
+  readonly local: Endpoint | null;
+  /** It may be the four bytes of an IPv4 address as a number. */
+  readonly remote: Endpoint | number;
+  readonly remotePort: number;
+}
+
+export abstract class EpollSlot {
+  // Plain fields, since there may be twenty thousand of these, and each message touches most of them.
+  declare owner: SocketOwner | null;
+  /** @internal Which descriptor, and which of those that have borne its number. */
+  declare readonly slot: number;
+  /** @internal */ declare readonly generation: number;
+  declare protected readonly reactor: EpollReactor;
+  declare protected state: number;
+  /** Milliseconds of silence before a dead peer is probed for; 0 for never. */
+  declare keepAlive: number;
+  declare private readonly listener: EpollListener | null;
+  declare private local: Endpoint | null;
+  declare private remote: Endpoint | number;
+  declare private readonly remotePort: number;
+
+  constructor(reactor: EpollReactor, { listener, slot, generation, local, remote, remotePort }: Place) {
+    this.owner = null;
+    this.slot = slot;
+    this.generation = generation;
+    this.reactor = reactor;
+    this.state = 0;
+    this.keepAlive = KEEP_ALIVE;
+    this.listener = listener;
+    this.local = local;
+    this.remote = remote;
+    this.remotePort = remotePort;
+    reactor.open++;
+  }
+
+  get localAddress(): Endpoint {
+    this.noteLocal();
+    return this.local!;
+  }
+  set localAddress(endpoint: Endpoint) {
+    this.local = endpoint;
+  }
+
+  get remoteAddress(): Endpoint {
+    const { remote, remotePort } = this;
+    if (typeof remote !== 'number') return remote;
+    const host = `${remote >>> 24}.${(remote >>> 16) & 255}.${(remote >>> 8) & 255}.${remote & 255}`;
+    return { host, port: remotePort, path: '' };
+  }
+  set remoteAddress(endpoint: Endpoint) {
+    this.remote = endpoint;
+  }
+
+  setNoDelay(on: boolean): void {
+    this.reactor.native.setNoDelay(this.slot, this.generation, on ? 1 : 0);
+  }
+
+  setKeepAlive(delay: number): void {
+    this.keepAlive = delay;
+    this.reactor.setKeepAlive(this.slot, this.generation, delay);
+  }
+
+  unwantRead(): void {
+    this.state &= ~TELL_READABLE;
+    this.stopWaiting();
+  }
+
+  /** Tells the owner what was recorded. */
+  tell(): void {
+    const { state } = this;
+    this.state = state & ~(TELL_READABLE | TELL_SENT | TOLD_LATER);
+    if ((state & TELL_SENT) !== 0) this.owner?.onSent();
+    if ((state & TELL_READABLE) !== 0) this.owner?.onReadable();
+  }
+
+  protected tellLater(what: number): void {
+    this.state |= what;
+    if ((this.state & TOLD_LATER) !== 0) return;
+    this.state |= TOLD_LATER;
+    this.reactor.tellLater(this);
+  }
+
+  protected stopWaiting(): void {
+    const { flags } = this.reactor;
+    if ((this.state & GONE) !== 0 || (flags[this.slot]! & WANTED) === 0) return;
+    flags[this.slot] = flags[this.slot]! & ~WANTED;
+    this.reactor.removeHold();
+  }
+
+  /** What the addon has recorded; `tell` follows once the others have theirs. */
+  abstract record(result: number, offset: number): void;
+
+  /** All that was written has gone out, or never will. */
+  protected abstract get hasWrittenAll(): boolean;
+
+  /** Both directions have ended: nobody needs the descriptor. */
+  protected leaveIfDone(): void {
+    if ((this.state & ENDED) !== 0 && this.hasWrittenAll) this.leave((this.state & EXPIRED) === 0 ? 0 : 1);
+  }
+
+  /** Gives the descriptor up. */
+  protected leave(isReset: 0 | 1): void {
+    if ((this.state & GONE) !== 0) return;
+    this.stopWaiting();
+    this.noteLocal();
+    this.reactor.native.close(this.slot, this.generation, isReset);
+    this.forget();
+    this.countClosed();
+  }
+
+  /** Where it was bound is asked for lazily, and could not be once its descriptor is gone. */
+  protected noteLocal(): void {
+    this.local ??= this.reactor.addressOf(this.slot, this.generation, 0);
+  }
+
+  /** Its descriptor is not its own any more. */
+  protected forget(): void {
+    this.state |= GONE;
+    this.reactor.sockets[this.slot] = undefined;
+  }
+
+  /** Its descriptor is closed. */
+  protected countClosed(): void {
+    this.reactor.open--;
+    this.listener?.released();
+  }
+}
+
+/** When a read has brought so much, the next one goes straight into a buffer of this size of its own. */
+const LARGE_READ = 16_384;
+const LARGE_BUFFER = 65_536;
+
+export abstract class EpollReader extends EpollSlot {
+  declare writeError: Error | undefined;
+  /** What came and was not taken. */
+  declare protected chunk: Buffer | null;
+  declare private readError: Error | null;
+
+  constructor(reactor: EpollReactor, place: Place) {
+    super(reactor, place);
+    this.writeError = undefined;
+    this.chunk = null;
+    this.readError = null;
+  }
+
+  get isReadable(): boolean {
+    if (this.hasNews) return true;
+    if ((this.state & GONE) !== 0 || !this.mayReceive) return false;
+    this.receive();
+    return this.hasNews;
+  }
+
+  get isDirect(): boolean {
+    return true;
+  }
+
+  read(): Buffer | null | undefined {
+    const { chunk } = this;
+    if (chunk !== null) {
+      this.chunk = null;
+      return chunk;
+    }
+    if ((this.state & ENDED) !== 0) return this.atEnd();
+    if (!this.mayReceive) return undefined;
+    this.receive();
+    return this.hasNews ? this.read() : undefined;
+  }
+
+  readInto(buffer: Uint8Array): number | undefined {
+    const { chunk } = this;
+    if (chunk !== null) {
+      const size = Math.min(chunk.byteLength, buffer.byteLength);
+      buffer.set(size === chunk.byteLength ? chunk : chunk.subarray(0, size));
+      this.chunk = size === chunk.byteLength ? null : chunk.subarray(size);
+      return size;
+    }
+    if ((this.state & ENDED) === 0) {
+      if (!this.mayReceive) return undefined;
+      const size = this.reactor.native.read(this.slot, this.generation, buffer, 0, buffer.byteLength);
+      if (this.noteRead(size)) return size;
+      if (!this.hasNews) return undefined;
+    }
+    this.atEnd();
+    return 0;
+  }
+
+  wantRead(intoOwnBuffer = false): void {
+    if (this.hasNews) {
+      if ((this.state & RESET) === 0) this.tellLater(TELL_READABLE);
+      return;
+    }
+    const { flags } = this.reactor;
+    const is = flags[this.slot]!;
+    if ((is & WANTED) !== 0) return;
+    if (this.mayReceive) {
+      // Perhaps: whoever is told looks, and asks again if there is nothing.
+      this.tellLater(TELL_READABLE);
+      return;
+    }
+    const isLarge = intoOwnBuffer || (this.state & READS_LARGE) !== 0;
+    flags[this.slot] = isLarge ? is | WANTED | LARGE : (is & ~LARGE) | WANTED;
+    this.reactor.addHold();
+  }
+
+  /** What the addon has recorded; `tell` follows once the others have theirs. */
+  record(result: number, offset: number): void {
+    if (result > 0) {
+      this.reactor.header[HOLDS]!--;
+      this.chunk = this.reactor.takeInput(offset, result);
+      if (result >= LARGE_READ) this.state |= READS_LARGE | TELL_READABLE;
+      else this.state = (this.state & ~READS_LARGE) | TELL_READABLE;
+    } else if (result > SAYS_READABLE) {
+      this.reactor.header[HOLDS]!--;
+      this.noteRead(result);
+      this.state |= TELL_READABLE;
+    } else if (result === SAYS_READABLE) {
+      this.reactor.header[HOLDS]!--;
+      this.state |= TELL_READABLE;
+    } else {
+      this.recordOutput(result, offset);
+    }
+  }
+
+  protected abstract recordOutput(result: number, offset: number): void;
+
+  protected abstract failWriting(error: Error): void;
+
+  /** Bytes, the end or an error is there to be taken. */
+  private get hasNews(): boolean {
+    return this.chunk !== null || (this.state & ENDED) !== 0;
+  }
+
+  /** After a write that failed no edge is waited for: what has come is read, and then there is the error. */
+  private get mayReceive(): boolean {
+    return (this.reactor.flags[this.slot]! & READABLE) !== 0 || this.writeError !== undefined;
+  }
+
+  private atEnd(): null {
+    if (this.readError !== null) throw this.readError;
+    return null;
+  }
+
+  /** Reads what is there into `chunk`. */
+  private receive(): void {
+    const { reactor } = this;
+    const isLarge = (this.state & READS_LARGE) !== 0;
+    const buffer = isLarge ? Buffer.allocUnsafeSlow(LARGE_BUFFER) : reactor.input;
+    const size = reactor.native.read(this.slot, this.generation, buffer, 0, LARGE_BUFFER);
+    if (!this.noteRead(size)) return;
+    if (!isLarge) this.chunk = reactor.takeInput(0, size);
+    else if (size * 2 > LARGE_BUFFER) this.chunk = size === LARGE_BUFFER ? buffer : buffer.subarray(0, size);
+    // A view would keep all of the large buffer for a small part.
+    else this.chunk = Buffer.from(buffer.subarray(0, size));
+    if (size >= LARGE_READ) this.state |= READS_LARGE;
+    else this.state &= ~READS_LARGE;
+  }
+
+  /** Takes a read's result down; true if it brought bytes. */
+  private noteRead(size: number): boolean {
+    if (size > 0) return true;
+    if (size === 0) {
+      this.state |= ENDED;
+      // The kernel gives each error once: it went to the writer, but it has cut the reader off, too.
+      if (this.writeError !== undefined) this.readError = this.writeError;
+    } else if (size !== -this.reactor.again) {
+      this.state |= ENDED;
+      this.readError = systemError(-size, 'read');
+      this.failWriting(this.readError);
+    } else if (this.writeError !== undefined) {
+      this.state |= ENDED;
+      this.readError = this.writeError;
+    }
+    this.leaveIfDone();
+    return false;
+  }
+}
+
+/** What `shutdown` says of a connection that the peer has reset, and what that is. */
+const NOT_CONNECTED = -constants.errno.ENOTCONN;
+const RESET_BY_PEER = constants.errno.ECONNRESET;
+const TIMED_OUT = constants.errno.ETIMEDOUT;
+
+/** Writes up to here are copied and go out with the others of their turn; larger ones go by themselves. */
+const SMALL = 16_384;
+
+export class EpollSocket extends EpollReader implements Socket, Contributor, Debtor {
+  declare written: number;
+  /** What the kernel did not take; null while it has taken all. */
+  declare private pending: Pending | null;
+  declare private pendingSize: number;
+  /** Bytes of which it is known that the peer has them. */
+  declare private acknowledged: number;
+  // What it has in the shared output.
+  declare gathered: number;
+  declare flushes: number;
+  declare firstEntry: number;
+  declare lastEntry: number;
+
+  constructor(reactor: EpollReactor, place: Place) {
+    super(reactor, place);
+    this.written = 0;
+    this.pending = null;
+    this.pendingSize = 0;
+    this.acknowledged = 0;
+    this.gathered = 0;
+    this.flushes = -1;
+    this.firstEntry = 0;
+    this.lastEntry = 0;
+    reactor.sockets[place.slot] = this;
+    reactor.deadPeers.watch();
+  }
+
+  get sent(): number {
+    return this.written - this.pendingSize - this.unflushed;
+  }
+
+  unacknowledged(): number {
+    if ((this.state & GONE) !== 0) return 0;
+    return this.written - this.sent + Math.max(0, this.reactor.native.queued(this.slot));
+  }
+
+  silence(): number {
+    const mayOwe = this.acknowledged !== this.written || (this.state & SHUT) !== 0;
+    if (!mayOwe || this.writeError !== undefined) return 0;
+    const silence = this.reactor.native.silence(this.slot);
+    if (silence < 0) this.acknowledged = this.sent;
+    return Math.max(0, silence);
+  }
+
+  expire(): void {
+    this.state |= EXPIRED;
+    this.failWriting(systemError(TIMED_OUT, 'write'));
+  }
+
+  wantSent(): void {
+    if ((this.state & RESET) !== 0) return;
+    const { flags } = this.reactor;
+    if ((this.state & GONE) === 0 && this.sent < this.written)
+      flags[this.slot] = flags[this.slot]! | SENT_WANTED;
+    else this.tellLater(TELL_SENT);
+  }
+
+  write(bytes: Uint8Array, isOwned: boolean): void {
+    const size = bytes.byteLength;
+    if (size <= SMALL) this.reactor.output.makeRoom(size);
+    if (size === 0 || this.writeError !== undefined || (this.state & (SHUT | GONE)) !== 0) return;
+    this.written += size;
+    if (this.pending !== null) {
+      this.pending.push(bytes, isOwned);
+      this.pendingSize += size;
+    } else if (size <= SMALL) {
+      this.reactor.output.add(this, bytes, size);
+    } else {
+      this.sendLarge(bytes, isOwned, size);
+    }
+  }
+
+  writeCopy(data: string | Uint8Array): number {
+    this.reactor.output.makeRoom(SMALL);
+    if (this.pending === null && (this.state & (SHUT | GONE)) === 0 && this.writeError === undefined) {
+      if (typeof data === 'string') {
+        // In UTF-8 a unit of the string takes three bytes at most.
+        if (data.length * 3 <= SMALL) {
+          const size = this.reactor.output.addText(this, data);
+          this.written += size;
+          return size;
+        }
+      } else {
+        const size = data.byteLength;
+        this.written += size;
+        if (size > SMALL) this.sendLarge(data, false, size);
+        else if (size > 0) this.reactor.output.add(this, data, size);
+        // Only what the kernel did not take has to be copied.
+        if (size > SMALL) this.keep();
+        return size;
+      }
+    }
+    const bytes = Buffer.from(data as string);
+    this.write(bytes, true);
+    return bytes.byteLength;
+  }
+
+  keep(): void {
+    this.pending?.keep();
+  }
+
+  flush(): void {
+    if (this.unflushed > 0) this.reactor.flushOutput();
+  }
+
+  end(): void {
+    if ((this.state & (ENDING | GONE)) !== 0) return;
+    this.state |= ENDING;
+    this.flush();
+    this.shutIfDone();
+  }
+
+  reset(): void {
+    this.give(1);
+  }
+
+  release(): void {
+    this.give(0);
+  }
+
+  detach(): net.Socket {
+    this.flush();
+    const { pending, chunk } = this;
+    this.noteLocal();
+    const fd = (this.state & GONE) === 0 ? this.reactor.native.detach(this.slot, this.generation) : -1;
+    this.owner = null;
+    if (fd < 0) {
+      this.reset();
+      return new net.Socket().destroy();
+    }
+    this.state |= RESET | ENDED;
+    this.pending = null;
+    this.chunk = null;
+    if (pending !== null) this.reactor.removeHold();
+    this.forget();
+    const socket = new net.Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
+    socket.once('close', () => this.countClosed());
+    this.reactor.descriptors.set(socket, fd);
+    socket.pause();
+    if (chunk !== null) socket.unshift(chunk);
+    for (let bytes; (bytes = pending?.take()) !== undefined;) socket.write(bytes);
+    return socket;
+  }
+
+  /** Gives everything up. */
+  private give(isReset: 0 | 1): void {
+    if ((this.state & RESET) !== 0) return;
+    this.state |= RESET | ENDED;
+    this.owner = null;
+    this.chunk = null;
+    this.dropOutput();
+    this.leave(isReset);
+  }
+
+  protected override recordOutput(result: number, offset: number): void {
+    if (result === SAYS_WRITABLE) {
+      this.pump();
+    } else if (result === SAYS_SENT) {
+      this.state |= TELL_SENT;
+    } else if (result === SAYS_BLOCKED) {
+      this.takeBack(offset);
+    } else if (result === SAYS_FAILED) {
+      // None of it counts as sent, although a part may have been.
+      this.written -= this.gathered;
+      this.failWriting(systemError(offset, 'write'));
+    }
+  }
+
+  protected override get hasWrittenAll(): boolean {
+    return (this.state & SHUT) !== 0 || this.writeError !== undefined;
+  }
+
+  private get unflushed(): number {
+    return this.reactor.output.waitingOf(this);
+  }
+
+  private sendLarge(bytes: Uint8Array, isOwned: boolean, size: number): void {
+    const { reactor } = this;
+    this.flush();
+    if (this.writeError !== undefined) {
+      this.written -= size;
+      return;
+    }
+    let sent = 0;
+    if (this.pending === null) {
+      sent = reactor.native.send(this.slot, this.generation, bytes, 0, size);
+      if (sent < 0) {
+        // None of it counts as sent, although a part may have been.
+        this.written -= size;
+        this.failWriting(systemError(-sent, 'write'));
+        return;
+      }
+      if (sent === size) {
+        this.tellIfWanted();
+        return;
+      }
+    }
+    this.suspendOutput().push(sent === 0 ? bytes : bytes.subarray(sent, size), isOwned);
+    this.pendingSize += size - sent;
+  }
+
+  /** The kernel took a part of what was gathered: the rest is copied out before anybody writes again. */
+  private takeBack(sent: number): void {
+    const rest = this.reactor.output.restOf(this, sent);
+    this.suspendOutput().push(rest, true);
+    this.pendingSize += rest.byteLength;
+    if (sent > 0) this.tellIfWanted();
+  }
+
+  /** The output that waits for the kernel; it keeps the process alive. */
+  private suspendOutput(): Pending {
+    if (this.pending === null) {
+      this.pending = new Pending();
+      this.reactor.addHold();
+    }
+    return this.pending;
+  }
+
+  /** The kernel takes bytes again. */
+  private pump(): void {
+    const { pending, reactor } = this;
+    if (pending === null) return;
+    try {
+      for (let bytes; (bytes = pending.peek()) !== undefined;) {
+        const sent = reactor.native.send(this.slot, this.generation, bytes, 0, bytes.byteLength);
+        if (sent < 0) throw systemError(-sent, 'write');
+        this.state |= TELL_SENT;
+        this.pendingSize -= sent;
+        const isAll = sent === bytes.byteLength;
+        if (sent > 0) pending.drop(sent);
+        if (!isAll) return;
+      }
+    } catch (error) {
+      this.failWriting(error as Error);
+      return;
+    }
+    this.pending = null;
+    reactor.removeHold();
+    this.shutIfDone();
+  }
+
+  private tellIfWanted(): void {
+    const { flags } = this.reactor;
+    if ((this.state & GONE) !== 0 || (flags[this.slot]! & SENT_WANTED) === 0) return;
+    flags[this.slot] = flags[this.slot]! & ~SENT_WANTED;
+    this.tellLater(TELL_SENT);
+  }
+
+  protected override failWriting(error: Error): void {
+    if (this.writeError !== undefined) return;
+    this.writeError = error;
+    this.dropOutput();
+    // Who waits for input would wait for ever, if the peer waits for what could not be sent.
+    const isRead = (this.state & GONE) === 0 && (this.reactor.flags[this.slot]! & WANTED) !== 0;
+    this.stopWaiting();
+    this.tellLater(isRead ? TELL_SENT | TELL_READABLE : TELL_SENT);
+    this.leaveIfDone();
+  }
+
+  private dropOutput(): void {
+    if (this.pending !== null) {
+      this.pending = null;
+      this.reactor.removeHold();
+    }
+    this.written = this.sent;
+    this.pendingSize = 0;
+    this.gathered = 0;
+  }
+
+  private shutIfDone(): void {
+    if ((this.state & (ENDING | SHUT)) !== ENDING || this.pending !== null || this.writeError !== undefined)
+      return;
+    this.state |= SHUT;
+    const result = this.reactor.native.shutdown(this.slot, this.generation);
+    if (result < 0)
+      this.failWriting(systemError(result === NOT_CONNECTED ? RESET_BY_PEER : -result, 'shutdown'));
+    this.leaveIfDone();
+  }
+}
