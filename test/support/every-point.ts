@@ -180,12 +180,12 @@ class SteppingScheduler extends Scheduler {
 
   override spawn<T>(parent: Scope | null, body: Body<T>, options: SpawnOptions | undefined): Coroutine<T> {
     const isVictim = options?.name === VICTIM;
-    const spawn = (): Coroutine<T> => {
+    const make = (): Coroutine<T> => {
       const coroutine = super.spawn(parent, body, options);
       if (isVictim) this.#victims.push(coroutine as Coroutine<unknown>);
       return coroutine;
     };
-    return this.#makingReady(spawn, isVictim);
+    return this.#makingReady(make, isVictim);
   }
 
   override ready(coroutine: Coroutine<unknown>): void {
