@@ -35,7 +35,8 @@ class Cluster {
 
   /** Starts workers; gives where each listens. */
   async start(count: number): Promise<Addresses[]> {
-    const env = { ...this.#serves, NODE_ENV: 'production', NODE_OPTIONS: '' };
+    // Without the coverage of the test runner: it would count the output of another compiler against the same sources.
+    const env = { ...this.#serves, NODE_ENV: 'production', _TAPJS_PROCESSINFO_COVERAGE_: '0' };
     const begun = Array.from({ length: count }, () => cluster.fork(env));
     this.workers.push(...begun);
     return Promise.all(
