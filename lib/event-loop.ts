@@ -2,7 +2,8 @@
 // is delivered; the waiting is the reactor's. Send callbacks come whether added or not (N13).
 
 import { inWords } from '../scheduler/kernel/errors.ts';
-import { reactor } from './common/current-reactor.ts';
+import { currentScheduler } from '../scheduler/run.ts';
+import { networkOf } from './common/current-reactor.ts';
 import { guarded, uncaught } from './common/errors.ts';
 import { Connection } from './connection/connection.ts';
 import { Acceptor } from './listen/acceptor.ts';
@@ -34,6 +35,7 @@ interface Accepting {
  * ```
  */
 export class EventLoop {
+  readonly #scheduler = currentScheduler();
   readonly #acceptors = new Map<Acceptor, Accepting>();
   readonly #connections = new Set<Connection>();
   /** Lets the process end; null while the loop does not run. */
@@ -87,7 +89,7 @@ export class EventLoop {
   /** Begins to deliver and returns at once; the process stays alive until `stop`. */
   loop(): void {
     if (this.#release !== null) return;
-    this.#release = reactor.hold();
+    this.#release = networkOf(this.#scheduler).hold();
     for (const acceptor of this.#acceptors.keys()) this.#deliver(acceptor);
     for (const conn of this.#connections) conn.setAdded(true);
   }
@@ -125,7 +127,7 @@ export class EventLoop {
     } catch (error) {
       // Closing it while it was being bound is no error of binding.
       if ((error as NodeJS.ErrnoException).syscall !== undefined)
-        guarded(accepting.onError ?? uncaught, error as Error);
+        guarded(this.#scheduler, accepting.onError ?? uncaught, error as Error);
     }
   }
 }

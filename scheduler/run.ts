@@ -5,12 +5,22 @@ import type { Coroutine, SpawnOptions } from './kernel/coroutine.ts';
 import { type Body, core } from './kernel/operation.ts';
 import { Scheduler } from './kernel/scheduler.ts';
 
-/** The scheduler of whoever does not bring one. */
-const defaultScheduler = new Scheduler();
+/** @internal The scheduler of whoever does not bring one. */
+export const defaultScheduler = new Scheduler();
 
-/** @internal The scheduler of the running coroutine, else the default one. */
+/** Whose callbacks run just now. */
+let acting = defaultScheduler;
+
+/** @internal The scheduler of the running coroutine or callback, else the default one. */
 export function currentScheduler(): Scheduler {
-  return core.current?.scheduler ?? defaultScheduler;
+  return core.current?.scheduler ?? acting;
+}
+
+/** @internal A callback of this scheduler begins; gives the one to go back to when it has ended. */
+export function actFor(scheduler: Scheduler): Scheduler {
+  const before = acting;
+  acting = scheduler;
+  return before;
 }
 
 /**

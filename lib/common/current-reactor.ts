@@ -1,16 +1,48 @@
-// The reactor of this thread.
+// Which network a scheduler's sockets stand on: the one that it was given, or else the one reactor of this thread.
+// Invariant: that one is made for the first socket that needs it, and not when this module is loaded. A program that
+// only uses coroutines opens no descriptor.
 
-import { currentScheduler } from '../../scheduler/run.ts';
+import { outside } from '../../scheduler/kernel/async-context.ts';
+import { inWords } from '../../scheduler/kernel/errors.ts';
+import type { Scheduler } from '../../scheduler/kernel/scheduler.ts';
+import { defaultScheduler } from '../../scheduler/run.ts';
 import { chooseReactor } from '../reactor/choose.ts';
+import type { Reactor } from '../reactor/contract.ts';
 
-export const reactor = chooseReactor();
-reactor.host = currentScheduler();
-// What was written just before `process.exit`, or an error that nobody caught, goes out all the same.
-process.once('exit', () => reactor.flush());
+type SystemReactor = ReturnType<typeof chooseReactor>;
+
+let shared: SystemReactor | null = null;
+
+/** The reactor of this thread. */
+export function sharedReactor(): SystemReactor {
+  // In nobody's context: what it keeps would be that of whoever has made the first socket.
+  shared ??= outside(open);
+  return shared;
+}
+
+function open(): SystemReactor {
+  const reactor = chooseReactor();
+  reactor.host = defaultScheduler;
+  // What was written just before `process.exit`, or an error that nobody caught, goes out all the same.
+  process.once('exit', () => reactor.flush());
+  return reactor;
+}
+
+/** @throws TypeError if the scheduler was given something else as its network */
+export function networkOf(scheduler: Scheduler): Reactor {
+  const network = (scheduler.network ??= sharedReactor());
+  if (network === shared || isReactor(network)) return network as Reactor;
+  throw new TypeError(`Scheduler expects a network such as memoryNetwork(), got ${inWords(network)}`);
+}
+
+function isReactor(network: object): boolean {
+  const { listen, connect, adopt } = network as Partial<Reactor>;
+  return [listen, connect, adopt].every((method) => typeof method === 'function');
+}
 
 /**
  * Which reactor this process uses: `'epoll'` on Linux where the addon loads, else `'node'`. The environment
- * variable `SKEIN_REACTOR` chooses; it is looked at when skein is loaded.
+ * variable `SKEIN_REACTOR` chooses; it is looked at when the first socket is made, or here.
  *
  * @example
  * ```ts
@@ -20,5 +52,5 @@ process.once('exit', () => reactor.flush());
  * ```
  */
 export function reactorName(): 'epoll' | 'node' {
-  return reactor.name;
+  return sharedReactor().name;
 }

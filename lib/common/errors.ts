@@ -6,6 +6,8 @@
 import { type AsyncContext, captureContext, outside } from '../../scheduler/kernel/async-context.ts';
 import { TimeoutError } from '../../scheduler/kernel/errors.ts';
 import { atLeaf } from '../../scheduler/kernel/operation.ts';
+import type { Scheduler } from '../../scheduler/kernel/scheduler.ts';
+import { actFor } from '../../scheduler/run.ts';
 import type { Address } from './address.ts';
 
 /** The peer broke the protocol: what it sent is not what the protocol allows at that place. */
@@ -74,12 +76,22 @@ export function detailed<E extends Error>(error: E, cause: Error | null, address
   );
 }
 
-/** Calls a user's callback, outside of all contexts; what it throws is uncaught, and disturbs nobody else. */
-export function guarded<A extends unknown[]>(callback: (...args: A) => void, ...args: A): void {
+/**
+ * Calls a user's callback, outside of all contexts, with the scheduler of its object as the current one; what it throws
+ * is uncaught, and disturbs nobody else.
+ */
+export function guarded<A extends unknown[]>(
+  scheduler: Scheduler,
+  callback: (...args: A) => void,
+  ...args: A
+): void {
+  const before = actFor(scheduler);
   try {
     outside(callback, ...args);
   } catch (error) {
     throwLater(error);
+  } finally {
+    actFor(before);
   }
 }
 
@@ -88,10 +100,16 @@ export function guarded<A extends unknown[]>(callback: (...args: A) => void, ...
  * do: a new one for each call would cost a twelfth of a message. What one throws is uncaught, and disturbs nobody else.
  */
 export class Callbacks {
+  readonly #scheduler: Scheduler;
   #context: AsyncContext | null = null;
+
+  constructor(scheduler: Scheduler) {
+    this.#scheduler = scheduler;
+  }
 
   call<A, B>(callback: (first: A, second: B) => void, first: A, second: B): void {
     this.#context ??= outside(captureContext);
+    const before = actFor(this.#scheduler);
     try {
       this.#context.runInAsyncScope(
         callback as (this: unknown, first: A, second: B) => void,
@@ -101,6 +119,8 @@ export class Callbacks {
       );
     } catch (error) {
       throwLater(error);
+    } finally {
+      actFor(before);
     }
   }
 }

@@ -108,9 +108,9 @@ export abstract class ReadingHalf extends SocketSettings {
   readonly #readOperation: ReadOperation;
 
   /** @internal */
-  constructor(socket: Socket, isAdded: boolean) {
+  constructor(socket: Socket, isAdded: boolean, scheduler: Scheduler) {
     super(socket);
-    this.input = new Input(socket, isAdded);
+    this.input = new Input(socket, isAdded, scheduler);
     this.#readOperation = readFrom(this.input);
   }
 
@@ -299,10 +299,10 @@ export class Connection extends ReadingHalf {
 
   /** @internal */
   constructor(socket: Socket, isAdded: boolean, scheduler: Scheduler, host = '') {
-    super(socket, isAdded);
+    super(socket, isAdded, scheduler);
     this.#scheduler = scheduler;
     this.#host = host;
-    this.#output = new Output(socket);
+    this.#output = new Output(socket, scheduler);
     socket.owner = this;
   }
 
@@ -364,7 +364,7 @@ export class Connection extends ReadingHalf {
       {
         input: this.input,
         output: this.#output,
-        timers: this.#scheduler.timers,
+        scheduler: this.#scheduler,
         host: this.#host,
         resume: (socket) => this.#resume(socket),
         abort: (reason) => this.#abort(reason),
@@ -444,10 +444,9 @@ export class Connection extends ReadingHalf {
    */
   toDuplex(): Duplex {
     if (this.#closed !== null) throw this.#closed();
-    const { timers } = this.#scheduler;
     const { tls } = this;
-    if (tls === null) return new ConnectionDuplex(this, this.input, this.#output, timers);
-    return new SecureDuplex(tls, this, this.input, this.#output, timers);
+    if (tls === null) return new ConnectionDuplex(this, this.input, this.#output, this.#scheduler);
+    return new SecureDuplex(tls, this, this.input, this.#output, this.#scheduler);
   }
 
   /** Closed on this side, by `close`, `reset` or the idle timeout. */

@@ -8,6 +8,7 @@
 
 import { BusyError } from '../../scheduler/kernel/errors.ts';
 import { atLeaf, IDLE, kind, Leaf, NEW } from '../../scheduler/kernel/operation.ts';
+import type { Scheduler } from '../../scheduler/kernel/scheduler.ts';
 import { Address } from '../common/address.ts';
 import { checkCallback } from '../common/checks.ts';
 import { Callbacks, ioError } from '../common/errors.ts';
@@ -30,7 +31,7 @@ export class Input {
   /** Whoever waits, until it has taken what came. */
   reader: Reader | null = null;
   /** Calls those of `recv`. */
-  readonly callbacks = new Callbacks();
+  readonly callbacks: Callbacks;
   /** The only one who may read, once the connection was given up to a stream. */
   #taker: Reader | null = null;
   bytesRead = 0;
@@ -49,7 +50,8 @@ export class Input {
   /** Makes the error of whoever reads after the connection was closed. */
   #closed: (() => Error) | null = null;
 
-  constructor(socket: Socket, isAdded: boolean) {
+  constructor(socket: Socket, isAdded: boolean, scheduler: Scheduler) {
+    this.callbacks = new Callbacks(scheduler);
     this.#socket = socket;
     this.#isAdded = isAdded;
   }

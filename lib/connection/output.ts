@@ -12,6 +12,7 @@
 
 import { CancelledError, ClosedError } from '../../scheduler/kernel/errors.ts';
 import { atLeaf, core, FAILED, kind, Leaf, type Operation } from '../../scheduler/kernel/operation.ts';
+import type { Scheduler } from '../../scheduler/kernel/scheduler.ts';
 import { WaitQueue } from '../../scheduler/kernel/wait-queue.ts';
 import { Address } from '../common/address.ts';
 import { Callbacks, guarded, ioError } from '../common/errors.ts';
@@ -41,7 +42,7 @@ export class Output {
   /** Callbacks of `send`, by the byte after which each is due. */
   #callbacks: Sending[] | null = null;
   /** Calls them. */
-  readonly #called = new Callbacks();
+  readonly #called: Callbacks;
   /** Hears of each byte that the kernel takes; null while there is no idle timeout. */
   idle: IdleTimer | null = null;
   /** `end` was performed. */
@@ -49,9 +50,12 @@ export class Output {
   /** Makes the error of whoever writes after the connection was closed. */
   #closed: (() => Error) | null = null;
   #handedOver = 0;
+  readonly #scheduler: Scheduler;
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, scheduler: Scheduler) {
     this.socket = socket;
+    this.#scheduler = scheduler;
+    this.#called = new Callbacks(scheduler);
   }
 
   get peer(): Address {
@@ -116,7 +120,7 @@ export class Output {
     if (failure === null && (bytes.byteLength > 0 || this.#hasCallbacks())) {
       this.whenSent(onSent);
     } else {
-      queueMicrotask(() => guarded(onSent, failure));
+      queueMicrotask(() => guarded(this.#scheduler, onSent, failure));
     }
   }
 
@@ -207,7 +211,7 @@ export class Output {
   abort(reason: () => Error): void {
     this.close(reason);
     for (const { onSent } of this.#callbacks?.splice(0) ?? [])
-      queueMicrotask(() => guarded(onSent, reason()));
+      queueMicrotask(() => guarded(this.#scheduler, onSent, reason()));
   }
 }
 

@@ -5,7 +5,7 @@
 
 import { BusyError, ClosedError, StateError } from '../../scheduler/kernel/errors.ts';
 import { type Co, kind, Leaf } from '../../scheduler/kernel/operation.ts';
-import type { Timers } from '../../scheduler/kernel/timers.ts';
+import type { Scheduler } from '../../scheduler/kernel/scheduler.ts';
 import { Address } from '../common/address.ts';
 import { ioError } from '../common/errors.ts';
 import type { Socket } from '../reactor/contract.ts';
@@ -35,7 +35,7 @@ export interface StartTlsOptions extends TlsOptions {
 export interface Upgradable {
   readonly input: Input;
   readonly output: Output;
-  readonly timers: Timers;
+  readonly scheduler: Scheduler;
   /** The host that was dialled; '' if none was. */
   readonly host: string;
   /** Goes on with a socket over TLS. */
@@ -91,8 +91,8 @@ export class Upgrade implements Reader {
       this.#conn.resume(socket);
       operation.fire();
     };
-    const { timers } = this.#conn;
-    this.#end = secureInTime(output.socket, this.#role, this.#timeout, timers, onSecured, unread);
+    const { scheduler } = this.#conn;
+    this.#end = secureInTime(output.socket, this.#role, this.#timeout, scheduler, onSecured, unread);
   }
 
   /** Throws why the one who waits was woken, and not given its result. */

@@ -12,7 +12,8 @@ import { Duplex } from 'node:stream';
 import { type AddressInfo, isIPv6 } from 'node:net';
 import { type DetailedPeerCertificate, type PeerCertificate, TLSSocket } from 'node:tls';
 import { ClosedError } from '../../scheduler/kernel/errors.ts';
-import { Timer, type Timers } from '../../scheduler/kernel/timers.ts';
+import type { Scheduler } from '../../scheduler/kernel/scheduler.ts';
+import { Timer } from '../../scheduler/kernel/timers.ts';
 import { checkDuration } from '../common/checks.ts';
 import { Callbacks, guarded } from '../common/errors.ts';
 import { KEEP_ALIVE } from '../reactor/contract.ts';
@@ -45,23 +46,24 @@ export class ConnectionDuplex extends Duplex implements Reader {
   readonly #conn: Connection;
   readonly #input: Input;
   readonly #output: Output;
-  readonly #timers: Timers;
+  readonly #scheduler: Scheduler;
   /** It waits for input. */
   #isAsking = false;
-  readonly #callbacks = new Callbacks();
+  readonly #callbacks: Callbacks;
   /** Decides what of the input the stream gets; null for all of it. */
   intake: Intake | null = null;
   /** Behind `setTimeout`. */
   #silence: Timer | null = null;
   #timeout: number | undefined = undefined;
 
-  constructor(conn: Connection, input: Input, output: Output, timers: Timers) {
+  constructor(conn: Connection, input: Input, output: Output, scheduler: Scheduler) {
     // Strings come as they are: their bytes are made here, and need no further copy.
     super({ decodeStrings: false });
     this.#conn = conn;
     this.#input = input;
     this.#output = output;
-    this.#timers = timers;
+    this.#scheduler = scheduler;
+    this.#callbacks = new Callbacks(scheduler);
     input.giveTo(this);
   }
 
@@ -208,7 +210,9 @@ export class ConnectionDuplex extends Duplex implements Reader {
     if (ms === 0 || ms === Infinity || this.destroyed) {
       this.#silence?.stop();
     } else {
-      this.#silence ??= new Timer(this.#timers, () => guarded(() => this.emit('timeout')));
+      this.#silence ??= new Timer(this.#scheduler.timers, () =>
+        guarded(this.#scheduler, () => this.emit('timeout')),
+      );
       this.#silence.start(ms);
     }
     return this;

@@ -94,12 +94,13 @@ export class Connector {
    */
   connect(onResult: OnResult): () => void {
     checkCallback(onResult, 'connect');
+    const scheduler = currentScheduler();
     return this.attempt(
       (conn) => {
         conn.setAdded(false);
-        guarded(onResult, conn, null);
+        guarded(scheduler, onResult, conn, null);
       },
-      (explain) => guarded(onResult, null, explain()),
+      (explain) => guarded(scheduler, onResult, null, explain()),
     );
   }
 
@@ -114,14 +115,13 @@ export class Connector {
       onConnect(new Connection(socket, true, scheduler, address.host));
     };
     let endTls: (() => void) | null = null;
-    const race = new HappyEyeballs(address, this.#lookup, scheduler.timers, {
+    const race = new HappyEyeballs(address, this.#lookup, scheduler, {
       onConnect: (connected) => {
         if (this.#role === null) {
           arrive(connected);
           return;
         }
-        const { timers } = scheduler;
-        endTls = secureInTime(connected, this.#role, this.#handshakeTimeout, timers, (error, socket) => {
+        endTls = secureInTime(connected, this.#role, this.#handshakeTimeout, scheduler, (error, socket) => {
           timer?.stop();
           if (socket !== null) arrive(socket);
           else failTls(error!);

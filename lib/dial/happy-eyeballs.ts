@@ -9,9 +9,10 @@
 
 import { isIPv6, type LookupFunction } from 'node:net';
 import { outside } from '../../scheduler/kernel/async-context.ts';
-import { Timer, type Timers } from '../../scheduler/kernel/timers.ts';
-import { reactor } from '../common/current-reactor.ts';
-import type { Endpoint, Socket } from '../reactor/contract.ts';
+import type { Scheduler } from '../../scheduler/kernel/scheduler.ts';
+import { Timer } from '../../scheduler/kernel/timers.ts';
+import { networkOf } from '../common/current-reactor.ts';
+import type { Endpoint, Reactor, Socket } from '../reactor/contract.ts';
 import { resolve } from '../reactor/resolve.ts';
 
 /** Milliseconds that an attempt is given before the next begins: the Connection Attempt Delay of section 8. */
@@ -38,18 +39,21 @@ export class HappyEyeballs {
   attempts: readonly Attempt[] = [];
   /** Why the name could not be resolved. */
   lookupError: Error | null = null;
+  readonly #reactor: Reactor;
   readonly #dialler: Dialler;
   /** When the next attempt begins. */
   readonly #timer: Timer;
   /** Lets the process end: a resolver need not keep it alive. */
-  readonly #release = reactor.hold();
+  readonly #release: () => void;
   #begun = 0;
   #failed = 0;
   #isOver = false;
 
-  constructor(to: Endpoint, lookup: LookupFunction | undefined, timers: Timers, dialler: Dialler) {
+  constructor(to: Endpoint, lookup: LookupFunction | undefined, scheduler: Scheduler, dialler: Dialler) {
+    this.#reactor = networkOf(scheduler);
+    this.#release = this.#reactor.hold();
     this.#dialler = dialler;
-    this.#timer = new Timer(timers, () => this.#beginNext());
+    this.#timer = new Timer(scheduler.timers, () => this.#beginNext());
     // What is opened and told from here on belongs to nobody's context: a connection may outlive the one it was
     // dialled in, and a resolver may answer in that of another who asked for the same name.
     const onResolved = this.#onResolved.bind(this);
@@ -83,7 +87,7 @@ export class HappyEyeballs {
     if (attempt === undefined) return;
     this.#begun++;
     attempt.state = 'connecting';
-    attempt.end = reactor.connect(attempt.to, {
+    attempt.end = this.#reactor.connect(attempt.to, {
       onConnect: (socket) => {
         attempt.state = 'over';
         this.end();

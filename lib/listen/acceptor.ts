@@ -83,6 +83,7 @@ export interface Taker {
  * ```
  */
 export class Acceptor {
+  readonly #scheduler = currentScheduler();
   readonly #requested: Address;
   readonly #options: ListenOptions;
   #listener: Listener | null = null;
@@ -164,7 +165,7 @@ export class Acceptor {
   bind(onBound: () => void): void {
     this.checkOpen();
     this.#onBound.push(onBound);
-    this.#listener ??= openListener(this.#requested, this.#options, this);
+    this.#listener ??= openListener(this.#requested, this.#options, this.#scheduler, this);
   }
 
   /** @internal It listens, or never will. */
@@ -222,7 +223,8 @@ export class Acceptor {
   onListening(): void {
     this.#isBound = true;
     this.#endBinding();
-    if (this.#options.onListening !== undefined) guarded(this.#options.onListening, this.address);
+    if (this.#options.onListening !== undefined)
+      guarded(this.#scheduler, this.#options.onListening, this.address);
   }
 
   /** @internal */
@@ -245,7 +247,8 @@ export class Acceptor {
     while (this.#isAsked() && (socket = this.#listener.take()) !== undefined) {
       const waiter = this.#waiters.shift();
       if (waiter !== null) waiter.fire(new Connection(socket, true, waiter.item));
-      else guarded(this.#taker!.onConnection, new Connection(socket, false, currentScheduler()));
+      else
+        guarded(this.#scheduler, this.#taker!.onConnection, new Connection(socket, false, this.#scheduler));
     }
     if (this.#isAsked()) this.#listener.want();
   }
@@ -264,8 +267,8 @@ export class Acceptor {
 
   #report(failure: NodeJS.ErrnoException, isPeers: boolean): void {
     const report = this.#options.onError ?? this.#taker?.onError;
-    if (report !== undefined) guarded(report, failure);
-    else if (this.#taker !== null && !isPeers) guarded(uncaught, failure);
+    if (report !== undefined) guarded(this.#scheduler, report, failure);
+    else if (this.#taker !== null && !isPeers) guarded(this.#scheduler, uncaught, failure);
     else this.#warn(failure);
   }
 

@@ -2,8 +2,9 @@
 // comes first of all bytes, and the TLS handshake behind it.
 
 import type { Address } from '../common/address.ts';
-import { reactor } from '../common/current-reactor.ts';
-import type { Listener, ListenOptions } from '../reactor/contract.ts';
+import type { Scheduler } from '../../scheduler/kernel/scheduler.ts';
+import { networkOf } from '../common/current-reactor.ts';
+import type { Listener, ListenOptions, Reactor } from '../reactor/contract.ts';
 import { asServer, secure } from '../tls/handshake.ts';
 import { HANDSHAKE_TIMEOUT, handshakeLimit, serverOf, type TlsOptions } from '../tls/options.ts';
 import { type Preparation, PreparedListener, type PreparedOwner } from './prepared-listener.ts';
@@ -15,26 +16,32 @@ interface Preludes extends ListenOptions {
   readonly proxyProtocol?: boolean | readonly string[] | undefined;
 }
 
-export function openListener(address: Address, options: Preludes, owner: PreparedOwner): Listener {
+export function openListener(
+  address: Address,
+  options: Preludes,
+  scheduler: Scheduler,
+  owner: PreparedOwner,
+): Listener {
+  const reactor = networkOf(scheduler);
   const { tls } = options;
   const isProxy = proxySources(options.proxyProtocol);
   let open = (whose: PreparedOwner): Listener => reactor.listen(address, options, whose);
-  if (isProxy !== undefined) open = prepared(open, proxied(isProxy));
-  if (tls !== undefined) open = prepared(open, handshake(tls));
+  if (isProxy !== undefined) open = prepared(reactor, open, proxied(isProxy));
+  if (tls !== undefined) open = prepared(reactor, open, handshake(reactor, tls));
   return open(owner);
 }
 
 type Open = (owner: PreparedOwner) => Listener;
 
-function prepared(open: Open, preparation: Preparation): Open {
+function prepared(reactor: Reactor, open: Open, preparation: Preparation): Open {
   return (owner) => new PreparedListener(open, preparation, owner, () => reactor.hold());
 }
 
-function handshake(tls: TlsOptions): Preparation {
+function handshake(reactor: Reactor, tls: TlsOptions): Preparation {
   const role = asServer(serverOf(tls, 'the tls of listen'));
   return {
     step: 'TLS',
     timeout: handshakeLimit(tls, HANDSHAKE_TIMEOUT),
-    prepare: (socket, onDone) => secure(socket, role, onDone),
+    prepare: (socket, onDone) => secure(reactor, socket, role, onDone),
   };
 }

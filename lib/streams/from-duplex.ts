@@ -6,7 +6,7 @@ import { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import { inWords, StateError } from '../../scheduler/kernel/errors.ts';
 import { currentScheduler } from '../../scheduler/run.ts';
-import { reactor } from '../common/current-reactor.ts';
+import { networkOf } from '../common/current-reactor.ts';
 import { Connection } from '../connection/connection.ts';
 import type { Carrier, Endpoint } from '../reactor/contract.ts';
 
@@ -40,7 +40,8 @@ export function fromDuplex(duplex: Duplex): Connection {
   checkDuplex(duplex);
   // Else Node would end the writable side at the end of the readable one.
   duplex.allowHalfOpen = true;
-  return new Connection(reactor.adopt(duplex, carrierOf(duplex)), true, currentScheduler());
+  const scheduler = currentScheduler();
+  return new Connection(networkOf(scheduler).adopt(duplex, carrierOf(duplex)), true, scheduler);
 }
 
 function checkDuplex(duplex: unknown): asserts duplex is Duplex {

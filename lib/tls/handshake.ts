@@ -6,9 +6,10 @@ import tls from 'node:tls';
 import type { Duplex } from 'node:stream';
 import { whenClosed } from '../../scheduler/interop/once.ts';
 import { TimeoutError } from '../../scheduler/kernel/errors.ts';
-import { Timer, type Timers } from '../../scheduler/kernel/timers.ts';
-import { reactor } from '../common/current-reactor.ts';
-import type { Socket } from '../reactor/contract.ts';
+import type { Scheduler } from '../../scheduler/kernel/scheduler.ts';
+import { Timer } from '../../scheduler/kernel/timers.ts';
+import { networkOf } from '../common/current-reactor.ts';
+import type { Reactor, Socket } from '../reactor/contract.ts';
 import { setTlsInfo, TlsInfo } from './info.ts';
 
 /** Hears how a handshake has ended. */
@@ -30,10 +31,11 @@ export function secureInTime(
   socket: Socket,
   role: Role,
   timeout: number,
-  timers: Timers,
+  scheduler: Scheduler,
   onSecured: OnSecured,
   unread?: Buffer,
 ): () => void {
+  const reactor = networkOf(scheduler);
   const release = reactor.hold();
   let isOver = false;
   const leave = (): boolean => {
@@ -46,8 +48,8 @@ export function secureInTime(
   const settle: OnSecured = (error, secured) => {
     if (leave()) onSecured(error, secured);
   };
-  const end = secure(socket, role, settle, unread);
-  const timer = new Timer(timers, () => {
+  const end = secure(reactor, socket, role, settle, unread);
+  const timer = new Timer(scheduler.timers, () => {
     if (!leave()) return;
     end();
     onSecured(handshakeTimeout(timeout), null);
@@ -67,7 +69,13 @@ export function handshakeTimeout(timeout: number): TimeoutError {
  * with it. `unread` was taken from the socket, and belongs to the handshake as what comes does: whatever came in the
  * clear must never pass for what came over TLS.
  */
-export function secure(socket: Socket, role: Role, onSecured: OnSecured, unread?: Buffer): () => void {
+export function secure(
+  reactor: Pick<Reactor, 'adopt'>,
+  socket: Socket,
+  role: Role,
+  onSecured: OnSecured,
+  unread?: Buffer,
+): () => void {
   const { localAddress, remoteAddress, sent } = socket;
   const raw = socket.detach();
   const plain = raw instanceof net.Socket ? raw : null;

@@ -7,7 +7,9 @@ import { outside } from '../../scheduler/kernel/async-context.ts';
 import { kind, Leaf, neverReady, type Operation } from '../../scheduler/kernel/operation.ts';
 import type { Address, AddressLike } from '../common/address.ts';
 import { checkLookup } from '../common/checks.ts';
-import { reactor } from '../common/current-reactor.ts';
+import type { Scheduler } from '../../scheduler/kernel/scheduler.ts';
+import { currentScheduler } from '../../scheduler/run.ts';
+import { networkOf } from '../common/current-reactor.ts';
 import { ioError } from '../common/errors.ts';
 import type { Endpoint } from '../reactor/contract.ts';
 import { resolve } from '../reactor/resolve.ts';
@@ -81,6 +83,7 @@ const BIND = kind<UdpSocket, Request, End | null>({
   arm(operation) {
     operation.item = bind(
       operation.target,
+      currentScheduler(),
       (socket) => operation.fire(socket),
       (error) => operation.fail(error),
     );
@@ -97,10 +100,12 @@ const BIND = kind<UdpSocket, Request, End | null>({
 
 function bind(
   { to, options }: Request,
+  scheduler: Scheduler,
   onBound: (socket: UdpSocket) => void,
   onError: (error: Error) => void,
 ): End {
   const { capacity, lookup, reuseAddr = false, ipv6Only = false, broadcast = false } = options;
+  const reactor = networkOf(scheduler);
   const release = reactor.hold();
   let socket: dgram.Socket | null = null;
   let isOver = false;
@@ -138,7 +143,7 @@ function bind(
       made.removeListener('error', fail);
       finish();
       if (broadcast) made.setBroadcast(true);
-      onBound(new UdpSocket(made, capacity, lookup));
+      onBound(new UdpSocket(made, reactor, capacity, lookup));
     });
     // The workers of a cluster share a port that they name. One that the system chooses is where answers come to.
     made.bind({ address: host, port, exclusive: port === 0 });

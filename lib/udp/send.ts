@@ -7,9 +7,8 @@ import { isIPv4, isIPv6, type LookupFunction } from 'node:net';
 import { ClosedError } from '../../scheduler/kernel/errors.ts';
 import { kind, Leaf, neverReady, type Operation } from '../../scheduler/kernel/operation.ts';
 import type { Address } from '../common/address.ts';
-import { reactor } from '../common/current-reactor.ts';
 import { ioError } from '../common/errors.ts';
-import type { Endpoint } from '../reactor/contract.ts';
+import type { Endpoint, Reactor } from '../reactor/contract.ts';
 import { resolve } from '../reactor/resolve.ts';
 
 /** Hears that the kernel has taken a datagram, or why not. */
@@ -17,6 +16,7 @@ type OnTaken = (error: Error | null) => void;
 
 export class Outlet {
   readonly #socket: dgram.Socket;
+  readonly #reactor: Pick<Reactor, 'hold'>;
   /** Where the socket is bound. */
   readonly #address: Address;
   readonly #lookup: LookupFunction | undefined;
@@ -24,8 +24,14 @@ export class Outlet {
   readonly #lookups = new Set<() => void>();
   #isClosed = false;
 
-  constructor(socket: dgram.Socket, address: Address, lookup: LookupFunction | undefined) {
+  constructor(
+    socket: dgram.Socket,
+    reactor: Pick<Reactor, 'hold'>,
+    address: Address,
+    lookup: LookupFunction | undefined,
+  ) {
     this.#socket = socket;
+    this.#reactor = reactor;
     this.#address = address;
     this.#lookup = lookup;
   }
@@ -48,7 +54,7 @@ export class Outlet {
 
   /** Gives a function that takes the datagram back, if that can be; after it nobody is told. */
   transmit(bytes: Buffer, to: Address, onTaken: OnTaken): () => void {
-    const release = reactor.hold();
+    const release = this.#reactor.hold();
     let isOver = false;
     const finish = (): boolean => {
       if (isOver) return false;

@@ -18,8 +18,8 @@ import { kind, Leaf, type Operation } from '../../scheduler/kernel/operation.ts'
 import { WaitQueue } from '../../scheduler/kernel/wait-queue.ts';
 import { Address, type AddressLike } from '../common/address.ts';
 import { checkData } from '../common/checks.ts';
-import { reactor } from '../common/current-reactor.ts';
 import { ioError } from '../common/errors.ts';
+import type { Reactor } from '../reactor/contract.ts';
 import { Outlet, sendDatagram } from './send.ts';
 
 /**
@@ -47,6 +47,7 @@ import { Outlet, sendDatagram } from './send.ts';
 export class UdpSocket {
   /** Where it is bound. */
   readonly address: Address;
+  readonly #reactor: Pick<Reactor, 'hold'>;
   readonly #outlet: Outlet;
   readonly #queue: DatagramQueue;
   readonly #receivers = new WaitQueue<ReceiveOperation>();
@@ -56,10 +57,16 @@ export class UdpSocket {
   #error: Error | null = null;
 
   /** @internal It is bound already. */
-  constructor(socket: dgram.Socket, capacity: number, lookup: LookupFunction | undefined) {
+  constructor(
+    socket: dgram.Socket,
+    reactor: Pick<Reactor, 'hold'>,
+    capacity: number,
+    lookup: LookupFunction | undefined,
+  ) {
+    this.#reactor = reactor;
     const { address, port } = socket.address();
     this.address = new Address(address, port);
-    this.#outlet = new Outlet(socket, this.address, lookup);
+    this.#outlet = new Outlet(socket, reactor, this.address, lookup);
     this.#queue = new DatagramQueue(capacity);
     socket.on('message', (data, from) => this.#deliver({ data, from: new Address(from.address, from.port) }));
     socket.on('error', (error) => this.#onError(error));
@@ -126,7 +133,7 @@ export class UdpSocket {
   /** @internal */
   addReceiver(operation: ReceiveOperation): void {
     this.#receivers.push(operation);
-    this.#release ??= reactor.hold();
+    this.#release ??= this.#reactor.hold();
   }
 
   /** @internal */

@@ -35,6 +35,8 @@ export interface SchedulerOptions {
    * it costs a reading of the clock per resume.
    */
   holdLimit?: number | undefined;
+  /** The network of its sockets, such as that of `memoryNetwork()` (`skein/testing`); by default the system's. */
+  network?: object | undefined;
 }
 
 /** The names of the options of something; the compiler sees to it that they are all there. */
@@ -81,7 +83,7 @@ function distance(one: string, other: string): number {
 }
 
 const RUN = optionNames<RunOptions>({ signal: true, name: true, asyncContext: true });
-const SCHEDULER = optionNames<SchedulerOptions>({ clock: true, seed: true, holdLimit: true });
+const SCHEDULER = optionNames<SchedulerOptions>({ clock: true, seed: true, holdLimit: true, network: true });
 const SPAWN = optionNames<SpawnOptions>({ name: true, daemon: true, onError: true });
 
 export function checkRunOptions(options: RunOptions): void {
@@ -92,9 +94,11 @@ export function checkRunOptions(options: RunOptions): void {
 
 export function checkSchedulerOptions(options: SchedulerOptions): void {
   checkOptions('Scheduler', options, SCHEDULER);
-  const { holdLimit, seed } = options;
+  const { holdLimit, seed, network } = options;
   if (holdLimit !== undefined && !(holdLimit >= 0)) throw badOption('holdLimit', 'milliseconds', holdLimit);
   if (seed !== undefined && !Number.isFinite(seed)) throw badOption('seed', 'a number', seed);
+  if (network !== undefined && (typeof network !== 'object' || network === null))
+    throw badOption('network', 'a network', network);
 }
 
 function badOption(name: string, expected: string, value: unknown): TypeError {

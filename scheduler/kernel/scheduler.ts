@@ -60,6 +60,8 @@ const DEEP = 64;
 export class Scheduler {
   /** The time by which this scheduler's timers run. */
   readonly clock: Clock;
+  /** @internal The network of its sockets; those who make sockets know what it is, and put it there if it is null. */
+  network: object | null;
   /** @internal */ readonly timers: Timers;
   /** @internal What chance decides by: `select`, the jitter of `retry`. */
   readonly random: Random;
@@ -103,7 +105,8 @@ export class Scheduler {
   constructor(options: SchedulerOptions = {}) {
     checkSchedulerOptions(options);
     this.clock = options.clock ?? new RealClock();
-    const { holdLimit, seed } = options;
+    const { holdLimit, seed, network = null } = options;
+    this.network = network;
     this.#holdLimit = holdLimit ?? (process.env['NODE_ENV'] === 'production' ? Infinity : 100);
     this.random = new Random(seed);
     this.timers = new Timers(this.clock, () => this.#schedule());

@@ -5,7 +5,7 @@ import net, { type LookupFunction } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import t from 'tap';
 import { type Co, dial, listen, reactorName, run, sleep, spawn, wait } from '../../lib/index.ts';
-import { reactor } from '../../lib/common/current-reactor.ts';
+import { reactor } from '../support/reactor.ts';
 import { openDescriptors } from '../support/descriptors.ts';
 import { failure } from '../support/pair.ts';
 import { listenPlain, portOf, takeSilently, until } from '../support/peers.ts';

@@ -4,7 +4,7 @@ import { Duplex, PassThrough, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import t from 'tap';
 import { drained, fromDuplex, listen, pause, run, sleep, spawn, wait } from '../../lib/index.ts';
-import { reactor } from '../../lib/common/current-reactor.ts';
+import { reactor } from '../support/reactor.ts';
 import { failure, fill, pair, withPair } from '../support/pair.ts';
 import { readAll, socketPath, until } from '../support/peers.ts';
 

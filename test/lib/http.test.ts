@@ -22,7 +22,7 @@ import {
   sleep,
   wait,
 } from '../../lib/index.ts';
-import { reactor } from '../../lib/common/current-reactor.ts';
+import { reactor } from '../support/reactor.ts';
 import { echo, serving, talk } from '../support/http-serving.ts';
 import { connect, readAll, until } from '../support/peers.ts';
 

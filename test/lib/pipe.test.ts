@@ -19,7 +19,7 @@ import {
   spawn,
   wait,
 } from '../../lib/index.ts';
-import { reactor } from '../../lib/common/current-reactor.ts';
+import { reactor } from '../support/reactor.ts';
 import { Random } from '../../scheduler/kernel/random.ts';
 import { failure, fill, withPair } from '../support/pair.ts';
 import { connect, listenPlain, portOf, readAll, until } from '../support/peers.ts';

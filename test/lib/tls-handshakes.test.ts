@@ -18,7 +18,7 @@ import {
   spawn,
   wait,
 } from '../../lib/index.ts';
-import { reactor } from '../../lib/common/current-reactor.ts';
+import { reactor } from '../support/reactor.ts';
 import { noOpenssl } from '../support/certificates.ts';
 import { openFiles } from '../support/open-files.ts';
 import { failure } from '../support/pair.ts';

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import t from 'tap';
 import { pause, run, sleep, spawn, wait } from '../../lib/index.ts';
-import { reactor } from '../../lib/common/current-reactor.ts';
+import { reactor } from '../support/reactor.ts';
 import { failure, noteAccepted, withPair } from '../support/pair.ts';
 import { readAll, socketPath, until } from '../support/peers.ts';
 

@@ -3,7 +3,7 @@ import { once as onceEvent } from 'node:events';
 import { WebSocket } from 'ws';
 import t from 'tap';
 import { Latch, run, pause, serveHttp, sleep, spawn } from '../../lib/index.ts';
-import { reactor } from '../../lib/common/current-reactor.ts';
+import { reactor } from '../support/reactor.ts';
 import { dialWebSocket, serveWebSocket, type WebSocketHandler, webSockets } from '../../lib/ws/index.ts';
 import { failure } from '../support/pair.ts';
 import { connect, listenPlain, portOf, until } from '../support/peers.ts';

@@ -18,7 +18,7 @@ import {
   TimeoutError,
   wait,
 } from '../../lib/index.ts';
-import { reactor } from '../../lib/common/current-reactor.ts';
+import { reactor } from '../support/reactor.ts';
 import { failure, noteAccepted, withPair } from '../support/pair.ts';
 import { connect, listenPlain, portOf, readAll, startConnect, until } from '../support/peers.ts';
 import { runProgram } from '../support/program.ts';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { dial, reactorName, run, sleep, spawn, wait } from '../../lib/index.ts';
-import { reactor } from '../../lib/common/current-reactor.ts';
+import { reactor } from '../support/reactor.ts';
 import { openDescriptors } from '../support/descriptors.ts';
 import { Namespace, noNamespaces } from '../support/namespaces.ts';
 import { failure } from '../support/pair.ts';

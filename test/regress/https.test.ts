@@ -9,7 +9,7 @@ import type net from 'node:net';
 import type tls from 'node:tls';
 import t from 'tap';
 import { dial, listen, once, run, serveHttp, spawn, type TlsOptions } from '../../lib/index.ts';
-import { reactor } from '../../lib/common/current-reactor.ts';
+import { reactor } from '../support/reactor.ts';
 import { authority, certificate, noOpenssl } from '../support/certificates.ts';
 import { failure, withPair } from '../support/pair.ts';
 import { portOf, socketPath, until } from '../support/peers.ts';

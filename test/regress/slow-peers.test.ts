@@ -2,7 +2,7 @@
 
 import t from 'tap';
 import { type Co, sleep, spawn, TimeoutError } from '../../lib/index.ts';
-import { reactor } from '../../lib/common/current-reactor.ts';
+import { reactor } from '../support/reactor.ts';
 import { failure } from '../support/pair.ts';
 import { noOpenssl } from '../support/certificates.ts';
 import { scripted, type ScriptedSocket } from '../support/scripted.ts';

@@ -23,7 +23,7 @@ import {
   type UpgradeHandler,
   wait,
 } from '../../lib/index.ts';
-import { reactor } from '../../lib/common/current-reactor.ts';
+import { reactor } from '../support/reactor.ts';
 import { webSockets } from '../../lib/ws/index.ts';
 import { noOpenssl } from '../support/certificates.ts';
 import { startConnect, until } from '../support/peers.ts';

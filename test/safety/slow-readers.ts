@@ -9,7 +9,7 @@ import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
 import { type Address, dial, reactorName, run, serveHttp, sleep } from 'skein';
 import { dialWebSocket, serveWebSocket } from 'skein/ws';
-import { reactor } from '../../lib/common/current-reactor.ts';
+import { reactor } from '../support/reactor.ts';
 import { noOpenssl } from '../support/certificates.ts';
 import { socketPath } from '../support/peers.ts';
 import { type Outcome, type Plan, take, uses, ways } from '../support/slow-peers.ts';

@@ -1,7 +1,7 @@
 // An HTTP server that is up, for tests that talk to it from outside.
 
 import { type HttpHandler, type HttpOptions, readBody, run, serveHttp } from '../../lib/index.ts';
-import { reactor } from '../../lib/common/current-reactor.ts';
+import { reactor } from './reactor.ts';
 import { connect, readAll, until } from './peers.ts';
 
 /** A server that is up, and how to end it. */

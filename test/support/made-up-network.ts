@@ -5,7 +5,7 @@ import { type Body, Scheduler, type SchedulerOptions, VirtualClock } from '../..
 import { Timer } from '../../scheduler/kernel/timers.ts';
 import type { Endpoint, Reactor, Socket } from '../../lib/reactor/contract.ts';
 import { systemError } from '../../lib/reactor/system-error.ts';
-import { reactor } from '../../lib/common/current-reactor.ts';
+import { reactor } from './reactor.ts';
 
 /** After so many milliseconds it connects, or fails with that errno; without one, nothing ever happens. */
 export interface Behaviour {

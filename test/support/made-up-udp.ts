@@ -4,6 +4,7 @@ import type dgram from 'node:dgram';
 import { EventEmitter } from 'node:events';
 import type { LookupFunction } from 'node:net';
 import { UdpSocket } from '../../lib/index.ts';
+import { reactor } from './reactor.ts';
 
 export class MadeUpUdp extends EventEmitter {
   /** What was handed over, in order. */
@@ -13,7 +14,7 @@ export class MadeUpUdp extends EventEmitter {
   readonly answers: ((error: Error | null) => void)[] = [];
 
   socket(capacity: number, lookup?: LookupFunction): UdpSocket {
-    return new UdpSocket(this as unknown as dgram.Socket, capacity, lookup);
+    return new UdpSocket(this as unknown as dgram.Socket, reactor, capacity, lookup);
   }
 
   address(): { address: string; port: number } {

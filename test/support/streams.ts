@@ -14,7 +14,7 @@ import {
   timeout,
   TimeoutError,
 } from '../../lib/index.ts';
-import { reactor } from '../../lib/common/current-reactor.ts';
+import { reactor } from './reactor.ts';
 import { Random } from '../../scheduler/kernel/random.ts';
 import { currentScheduler } from '../../scheduler/run.ts';
 import { openDescriptors } from './descriptors.ts';
