@@ -8,8 +8,8 @@ import { limitStacks } from '../kernel/errors.ts';
 import { expectRoom } from '../kernel/inner-scope.ts';
 import { probeWith } from '../kernel/operation.ts';
 
-/** Bears the stack that the last leaf has noted. */
-let noted: Error | undefined;
+/** Bears the stack that the last leaf has noted, from `note` in operation.ts on. */
+let noted: { stack?: string } | undefined;
 
 /** Half of the stack that a thread has by default, in values of eight bytes. */
 const HALF_A_STACK = 61_000;
@@ -44,36 +44,63 @@ export function stackOf(coroutine: Coroutine<unknown>): string[] {
   }
   // Written only here, outside of the generator: that may run an `Error.prepareStackTrace` of the user's, and
   // what it throws must not end the coroutine.
-  const error = noted;
+  const bearer = noted;
   noted = undefined;
-  return usersFrames(String(error?.stack));
+  return usersFrames(String(bearer?.stack));
 }
 
 /** Called by the leaf. */
 function noteStack(): void {
   try {
     const limit = limitStacks(Infinity);
-    noted = new Error();
+    noted = {};
+    Error.captureStackTrace(noted, noteStack);
     limitStacks(limit);
   } catch {
     // Whoever has replaced `Error` gets no stacks.
   }
 }
 
-/** The frame of `note`, and in it the folder of this package: of its source, or of what was built from it. */
-const HOME = /^ *at note \((.*[\\/])scheduler[\\/]kernel[\\/]operation\.[jt]s:\d+:\d+\)$/m;
-
 function usersFrames(stack: string): string[] {
   const lines = stack.split('\n').map((line) => line.trim());
-  // Bundled into one file, ours cannot be told from the user's: then only the leaf's two frames are left out.
-  const home = HOME.exec(stack)?.[1];
-  const isOurs = (line: string): boolean =>
-    home !== undefined && OUR_FOLDERS.some((folder) => line.includes(home + folder));
-  const from = lines.findIndex((line) => line.startsWith('at note (')) + 2;
-  const to = lines.findIndex(
-    (line) => line.startsWith('at stackOf (') && (home === undefined || isOurs(line)),
-  );
-  return lines.slice(from, to).filter((line) => !isOurs(line) && !line.endsWith('.next (<anonymous>)'));
+  const to = lines.findIndex((line) => RESUMED.test(line) && (HOMES.length === 0 || isOurs(line)));
+  return lines
+    .slice(FIRST, to === -1 ? undefined : to)
+    .filter((line) => !isOurs(line) && !line.endsWith('.next (<anonymous>)'));
 }
 
-const OUR_FOLDERS = ['scheduler/', 'scheduler\\', 'lib/', 'lib\\'];
+/** Behind the line that says what it is a stack of, and the two frames of the leaf. */
+const FIRST = 3;
+
+/** The frame of `stackOf`, which a bundler may have given a number. */
+const RESUMED = /^at stackOf(?:\$?\d+)? \(/;
+
+/** Where this module stands below the folder of the package: as a source or what was made of it alone, or in our build. */
+const PLACE = /(?:scheduler\/debug\/stack\.[jt]s|dist\/skein\/kernel\.js)(?:[?#].*)?$/;
+
+/** The folders of the package that have modules of ours; those of the sources also in frames that a source map gives. */
+const FOLDERS = ['scheduler/', 'lib/', 'dist/'];
+
+/** What the places of our frames begin with. None in a bundle of a user's, where ours cannot be told from theirs. */
+const HOMES = homes(String(import.meta.url));
+
+function homes(url: string): string[] {
+  const root = url.replace(PLACE, '');
+  if (root === url) return [];
+  const places = [root];
+  // So V8 writes it when a source map gives the place, or a loader has compiled the module.
+  if (root.startsWith('file://')) {
+    places.push(decodeURIComponent(root.slice('file://'.length)).replace(/^\/(?=[a-z]:)/i, ''));
+  }
+  return places.flatMap((place) => FOLDERS.map((folder) => place + folder));
+}
+
+function isOurs(line: string): boolean {
+  const place = forward(line);
+  return HOMES.some((home) => place.includes(home));
+}
+
+/** With the separators of a URL, on Windows too. */
+function forward(path: string): string {
+  return path.replaceAll('\\', '/');
+}
