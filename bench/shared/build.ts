@@ -21,12 +21,11 @@ export function build(folder: string): void {
   const skein = `${folder}dist/node_modules/skein`;
   mkdirSync(skein, { recursive: true });
   copyFileSync(`${root}package.json`, `${skein}/package.json`);
-  const tsc = `${root}node_modules/typescript/bin/tsc`;
-  run(process.execPath, [tsc, '-p', `${root}tsconfig.build.json`, '--outDir', `${skein}/dist`], root);
+  run(process.execPath, [`${root}build.mjs`, `${skein}/dist`], root);
   for (const path of ADDON) {
     if (existsSync(`${root}${path}`)) cpSync(`${root}${path}`, `${skein}/${path}`, { recursive: true });
   }
-  run(process.execPath, [tsc, '-p', folder], folder);
+  run(process.execPath, [`${root}node_modules/typescript/bin/tsc`, '-p', folder], folder);
 }
 
 /** Builds the Go programs of a folder if there is a Go; gives its version. */

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Packs the package, installs it into an empty project as a user would, without install scripts, and has
-# a TypeScript server and a plain JavaScript one answer a client, and programs for `co` find `skein/co`. The
-# compiler and the types of Node are those of this repository.
+# a TypeScript server and a plain JavaScript one answer a client, and programs for `co` find `skein/co`; all entries
+# share their classes, and a dump has the user's lines only. The compiler, the types of Node and `ws` are those of this
+# repository.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -10,7 +11,7 @@ project=$(mktemp -d)
 trap 'rm -rf "$project"' EXIT
 
 (cd "$root" && npm pack --silent --pack-destination "$project" >/dev/null)
-cp "$here"/server.ts "$here"/server.mjs "$here"/co.ts "$here"/co.cjs "$project"
+cp "$here"/{server.ts,server.mjs,co.ts,co.cjs,entries.mjs,dump.mjs} "$project"
 cd "$project"
 echo '{ "name": "first-server", "private": true, "type": "module" }' >package.json
 npm install --ignore-scripts --no-audit --no-fund ./skein-*.tgz
@@ -35,3 +36,10 @@ if node -e 'process.exit(process.features.require_module ? 0 : 1)'; then
   [[ $(node co.cjs) == '1,2 of function' ]]
   echo 'skein/co: required'
 fi
+for flags in '' --enable-source-maps; do
+  [[ $(node $flags dump.mjs) == 'only lines of the user' ]]
+done
+echo 'a dump: only lines of the user, with source maps too'
+npm install --ignore-scripts --no-audit --no-fund "$root/node_modules/ws"
+[[ $(node entries.mjs) == 'one copy' ]]
+echo 'all entries: one copy of everything'
