@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Connection, listen, run, serve, spawn as start, wait } from 'skein';
 import t from 'tap';
-import { listenPlain, portOf } from '../support/peers.ts';
+import { listenPlain, portOf } from '../support/connection/peers.ts';
 
 const sources = join(dirname(fileURLToPath(import.meta.url)), '../../bench/echo/c');
 const canRun = process.platform === 'linux' && spawnSync('cc', ['--version']).status === 0;

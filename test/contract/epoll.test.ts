@@ -1,5 +1,5 @@
 import { EpollReactor } from '../../lib/reactor/epoll/reactor.ts';
-import { withAddon } from '../support/bare.ts';
+import { withAddon } from '../support/connection/bare.ts';
 import { oddStreams } from './odd-streams.ts';
 import { contract } from './reactor.ts';
 

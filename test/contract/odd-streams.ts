@@ -3,7 +3,7 @@
 import { Duplex, PassThrough, Transform, type TransformCallback } from 'node:stream';
 import t from 'tap';
 import type { Reactor, Socket } from '../../lib/reactor/contract.ts';
-import { until } from '../support/peers.ts';
+import { until } from '../support/connection/peers.ts';
 
 const unnamed = { host: '', port: 0, path: '' };
 

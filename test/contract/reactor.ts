@@ -4,7 +4,15 @@ import { once } from 'node:events';
 import type net from 'node:net';
 import t from 'tap';
 import type { Endpoint, Listener, ListenOptions, Reactor, Socket } from '../../lib/reactor/contract.ts';
-import { connect, listenPlain, portOf, readAll, socketPath, startConnect, until } from '../support/peers.ts';
+import {
+  connect,
+  listenPlain,
+  portOf,
+  readAll,
+  socketPath,
+  startConnect,
+  until,
+} from '../support/connection/peers.ts';
 
 const anyPort: Endpoint = { host: '127.0.0.1', port: 0, path: '' };
 

@@ -2,7 +2,7 @@
 // Whoever waits must hear of it: a writer by an error, a reader by an error or the end.
 
 import { type Co, type Connection, sleep, spawn, type Coroutine } from '../../lib/index.ts';
-import { acceptedOf, type StreamPair, type Subject } from '../support/streams.ts';
+import { acceptedOf, type StreamPair, type Subject } from '../support/connection/streams.ts';
 
 /** What became of those who used one end. */
 interface Use {

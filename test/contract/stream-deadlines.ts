@@ -12,7 +12,7 @@ import {
   TimeoutError,
   timeout,
 } from '../../lib/index.ts';
-import { failure } from '../support/pair.ts';
+import { failure } from '../support/connection/pair.ts';
 import {
   acceptedOf,
   randomBytes,
@@ -21,7 +21,7 @@ import {
   readWithin,
   type Subject,
   writeWithin,
-} from '../support/streams.ts';
+} from '../support/connection/streams.ts';
 
 /** More than any transport holds while nobody reads: one that took so much would hold it in memory. */
 const TOO_MUCH = 128 * 2 ** 20;

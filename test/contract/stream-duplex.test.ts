@@ -5,8 +5,8 @@ import type net from 'node:net';
 import { Duplex } from 'node:stream';
 import t from 'tap';
 import { type Co, dial, fromDuplex, listen, wait } from '../../lib/index.ts';
-import { connect, listenPlain, portOf } from '../support/peers.ts';
-import type { StreamPair } from '../support/streams.ts';
+import { connect, listenPlain, portOf } from '../support/connection/peers.ts';
+import type { StreamPair } from '../support/connection/streams.ts';
 import { stream } from './stream.ts';
 
 function* plain(): Co<StreamPair> {

@@ -12,7 +12,7 @@ import {
   timeout,
 } from '../../lib/index.ts';
 import type { Random } from '../../scheduler/kernel/random.ts';
-import { failure } from '../support/pair.ts';
+import { failure } from '../support/connection/pair.ts';
 import {
   dawdle,
   randomBytes,
@@ -22,7 +22,7 @@ import {
   readWithin,
   type Subject,
   writeWithin,
-} from '../support/streams.ts';
+} from '../support/connection/streams.ts';
 
 const MIB = 2 ** 20;
 

@@ -1,10 +1,10 @@
 import { networkInterfaces } from 'node:os';
 import t from 'tap';
 import { type AddressLike, type Co, dial, listen, spawn, type TlsOptions } from '../../lib/index.ts';
-import { noOpenssl } from '../support/certificates.ts';
-import { socketPath } from '../support/peers.ts';
-import type { StreamPair } from '../support/streams.ts';
-import { clientTls, serverTls } from '../support/tls-pair.ts';
+import { noOpenssl } from '../support/connection/certificates.ts';
+import { socketPath } from '../support/connection/peers.ts';
+import type { StreamPair } from '../support/connection/streams.ts';
+import { clientTls, serverTls } from '../support/connection/tls-pair.ts';
 import { stream } from './stream.ts';
 
 function* connected(address: AddressLike): Co<StreamPair> {

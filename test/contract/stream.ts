@@ -20,7 +20,7 @@
 // Node. Whatever is left of a subject fails it.
 
 import t from 'tap';
-import { play, type Subject, type Transport } from '../support/streams.ts';
+import { play, type Subject, type Transport } from '../support/connection/streams.ts';
 import { closings } from './stream-closing.ts';
 import {
   futureTimeout,

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import http from 'node:http';
 import type net from 'node:net';
 import t from 'tap';
-import { connect, listenPlain, portOf, readAll, until } from '../support/peers.ts';
-import { curl, type SampleServer, startSample, without } from '../support/samples.ts';
+import { connect, listenPlain, portOf, readAll, until } from '../support/connection/peers.ts';
+import { curl, type SampleServer, startSample, without } from '../support/programs/samples.ts';
 
 const hasCurl = { skip: without('curl'), timeout: 60_000 };
 

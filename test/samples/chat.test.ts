@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import t from 'tap';
-import { connect, until } from '../support/peers.ts';
-import { type SampleServer, startSample, without } from '../support/samples.ts';
+import { connect, until } from '../support/connection/peers.ts';
+import { type SampleServer, startSample, without } from '../support/programs/samples.ts';
 
 /** Somebody at a terminal. */
 interface Guest {

@@ -5,8 +5,8 @@ import http from 'node:http';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { portOf, until } from '../support/peers.ts';
-import { type Program, runProgram } from '../support/program.ts';
+import { portOf, until } from '../support/connection/peers.ts';
+import { type Program, runProgram } from '../support/programs/program.ts';
 
 const samples = join(dirname(fileURLToPath(import.meta.url)), '../../samples');
 

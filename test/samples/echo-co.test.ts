@@ -3,8 +3,8 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { connect, readAll, until } from '../support/peers.ts';
-import { runProgram } from '../support/program.ts';
+import { connect, readAll, until } from '../support/connection/peers.ts';
+import { runProgram } from '../support/programs/program.ts';
 
 const here = dirname(fileURLToPath(import.meta.url));
 

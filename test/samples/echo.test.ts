@@ -5,9 +5,9 @@ import net from 'node:net';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { connect, readAll, until } from '../support/peers.ts';
-import { type Program, runProgram } from '../support/program.ts';
-import { without } from '../support/samples.ts';
+import { connect, readAll, until } from '../support/connection/peers.ts';
+import { type Program, runProgram } from '../support/programs/program.ts';
+import { without } from '../support/programs/samples.ts';
 
 const samples = join(dirname(fileURLToPath(import.meta.url)), '../../samples');
 const hasSocat = spawnSync('socat', ['-V']).status === 0;

@@ -3,9 +3,9 @@
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { until } from '../support/peers.ts';
-import { runProgram } from '../support/program.ts';
-import { startSample } from '../support/samples.ts';
+import { until } from '../support/connection/peers.ts';
+import { runProgram } from '../support/programs/program.ts';
+import { startSample } from '../support/programs/samples.ts';
 
 const samples = join(dirname(fileURLToPath(import.meta.url)), '../../samples');
 const BACKENDS = '127.0.0.1:8001';

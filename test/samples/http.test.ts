@@ -12,8 +12,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { connect, readAll, until } from '../support/peers.ts';
-import { curl, runTool, type SampleServer, startSample, without } from '../support/samples.ts';
+import { connect, readAll, until } from '../support/connection/peers.ts';
+import { curl, runTool, type SampleServer, startSample, without } from '../support/programs/samples.ts';
 
 const hasCurl = { skip: without('curl'), timeout: 60_000 };
 const BIG = randomBytes(3_000_000);

@@ -1,9 +1,9 @@
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { until } from '../support/peers.ts';
-import { runProgram } from '../support/program.ts';
-import { runTool, without } from '../support/samples.ts';
+import { until } from '../support/connection/peers.ts';
+import { runProgram } from '../support/programs/program.ts';
+import { runTool, without } from '../support/programs/samples.ts';
 
 const scan = join(dirname(fileURLToPath(import.meta.url)), '../../samples/scan.ts');
 

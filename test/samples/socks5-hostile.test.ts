@@ -5,8 +5,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import t from 'tap';
 import { type Co, dial, forEach, run, sleep, spawn, timeout } from '../../lib/index.ts';
 import { Random } from '../../scheduler/kernel/random.ts';
-import { listenPlain, portOf } from '../support/peers.ts';
-import { startSample } from '../support/samples.ts';
+import { listenPlain, portOf } from '../support/connection/peers.ts';
+import { startSample } from '../support/programs/samples.ts';
 
 /** Another seed each time; set SKEIN_SEED to the one in the name of a test that failed. */
 const seed = Number(process.env['SKEIN_SEED'] ?? Date.now() % 2 ** 31);

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import http from 'node:http';
 import { networkInterfaces } from 'node:os';
 import t, { type Test } from 'tap';
-import { connect, listenPlain, portOf, readAll, takeSilently, until } from '../support/peers.ts';
-import { curl, runTool, startSample, without } from '../support/samples.ts';
+import { connect, listenPlain, portOf, readAll, takeSilently, until } from '../support/connection/peers.ts';
+import { curl, runTool, startSample, without } from '../support/programs/samples.ts';
 
 const hasIPv6 = Object.values(networkInterfaces()).some((all) =>
   all?.some(({ family }) => family === 'IPv6'),

@@ -25,7 +25,7 @@ import {
   type Task,
   toAsyncIterable,
 } from '../../scheduler/index.ts';
-import { typed } from '../support/typed.ts';
+import { typed } from '../support/programs/typed.ts';
 
 function* parse(input: string): Co<number> {
   yield* pause();

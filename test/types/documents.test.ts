@@ -3,8 +3,8 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { root } from '../support/compiled.ts';
-import { tryDocuments } from '../support/documents.ts';
+import { root } from '../support/programs/compiled.ts';
+import { tryDocuments } from '../support/programs/documents.ts';
 
 t.test('the code of the documents compiles, and their programs run', { timeout: 120_000 }, (t) => {
   const files = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md') && name !== 'guide.md');

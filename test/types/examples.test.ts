@@ -3,7 +3,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { Compiled, root } from '../support/compiled.ts';
+import { Compiled, root } from '../support/programs/compiled.ts';
 
 /** The code of the examples, by the place where each stands. */
 function examples(): Map<string, string> {

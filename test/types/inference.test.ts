@@ -15,7 +15,7 @@ import {
   spawn,
   suspend,
 } from '../../scheduler/index.ts';
-import { typed } from '../support/typed.ts';
+import { typed } from '../support/programs/typed.ts';
 
 function* parse(input: string): Co<number> {
   yield* pause();

@@ -17,7 +17,7 @@ import {
   trySelect,
   wait,
 } from '../../scheduler/index.ts';
-import { typed } from '../support/typed.ts';
+import { typed } from '../support/programs/typed.ts';
 
 /** A channel that has a value already. */
 function filled<T>(value: T): Channel<T> {

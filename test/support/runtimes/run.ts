@@ -7,8 +7,8 @@ import { execFileSync, spawn } from 'node:child_process';
 import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { root } from '../compiled.ts';
-import { Blocks } from '../documents.ts';
+import { root } from '../programs/compiled.ts';
+import { Blocks } from '../programs/documents.ts';
 
 interface Runtime {
   readonly name: string;
