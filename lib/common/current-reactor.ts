@@ -31,11 +31,14 @@ function open(): SystemReactor {
 /** @throws TypeError if the scheduler was given something else as its network */
 export function networkOf(scheduler: Scheduler): Reactor {
   const network = (scheduler.network ??= sharedReactor());
-  if (network === shared || isReactor(network)) return network as Reactor;
-  throw new TypeError(`Scheduler expects a network such as memoryNetwork(), got ${inWords(network)}`);
+  if (network === shared) return shared;
+  if (!isReactor(network))
+    throw new TypeError(`Scheduler expects a network such as memoryNetwork(), got ${inWords(network)}`);
+  network.attach?.(scheduler);
+  return network;
 }
 
-function isReactor(network: object): boolean {
+function isReactor(network: object): network is Reactor {
   const { listen, connect, adopt } = network as Partial<Reactor>;
   return [listen, connect, adopt].every((method) => typeof method === 'function');
 }

@@ -1,16 +1,23 @@
 // What a peer can cause as often as it likes must not flood a log: it is told of once a second, and then also
 // how often it was passed over. Whoever tells of it asks first.
 
+import type { Clock } from '../../scheduler/kernel/clock.ts';
+
 /** Milliseconds between two that are told of. */
 const EVERY = 1_000;
 
 export class Seldom {
+  readonly #clock: Clock;
   #toldAt = -Infinity;
   #passedOver = 0;
 
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
   /** How many were passed over since the last one, if this one is to be told of; undefined if it is passed over too. */
   ask(): number | undefined {
-    const now = performance.now();
+    const now = this.#clock.now();
     if (now - this.#toldAt < EVERY) {
       this.#passedOver++;
       return undefined;

@@ -13,7 +13,6 @@ import type { Scheduler } from '../../scheduler/kernel/scheduler.ts';
 import { Timer } from '../../scheduler/kernel/timers.ts';
 import { networkOf } from '../common/current-reactor.ts';
 import type { Endpoint, Reactor, Socket } from '../reactor/contract.ts';
-import { resolve } from '../reactor/resolve.ts';
 
 /** Milliseconds that an attempt is given before the next begins: the Connection Attempt Delay of section 8. */
 const ATTEMPT_DELAY = 250;
@@ -57,7 +56,7 @@ export class HappyEyeballs {
     // What is opened and told from here on belongs to nobody's context: a connection may outlive the one it was
     // dialled in, and a resolver may answer in that of another who asked for the same name.
     const onResolved = this.#onResolved.bind(this);
-    resolve(to, (error, found) => outside(onResolved, error, found), lookup);
+    this.#reactor.resolve(to, (error, found) => outside(onResolved, error, found), lookup);
   }
 
   /** Ends it; after this nobody is told. An answer of the resolver that comes later is passed over. */

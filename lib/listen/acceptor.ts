@@ -94,7 +94,7 @@ export class Acceptor {
   readonly #onBound: (() => void)[] = [];
   readonly #waiters = new WaitQueue<AcceptOperation>();
   #taker: Taker | null = null;
-  readonly #warnings = new Seldom();
+  readonly #warnings = new Seldom(this.#scheduler.clock);
   /** @internal The event loop that it was added to. */
   loop: { forget(acceptor: Acceptor): void } | null = null;
 

@@ -43,8 +43,15 @@
 //     the table in /proc/net/tcp, so for Unix sockets on the portable reactor, for streams that are no sockets, and
 //     elsewhere than on Linux it is undefined, and `sent` is all that can be known. Asking is a system call or
 //     a look into that table: timers do, through `Uptake`, and nothing that happens per message does.
+// R16 `resolve` gives the addresses that a host stands for, in the order of the resolver: later, once, and at least one or
+//     an error. An address and a path stand for themselves, `*` for every address of the machine. A resolver of the
+//     user's is asked instead of the system's, and may answer anything.
+// R17 A datagram is sent whole or not at all, and comes whole; `onTaken` comes once, later, when the kernel has it. What
+//     comes is delivered whether or not somebody asks, so whoever binds has a queue. After `close` no datagram comes, and
+//     what was not sent fails. An open socket keeps no process alive.
 
 import type net from 'node:net';
+import type { LookupFunction } from 'node:net';
 import type { Duplex } from 'node:stream';
 
 /** Milliseconds of silence before a dead peer is probed for; Go's default. */
@@ -171,6 +178,39 @@ export interface ConnectOwner {
   onConnectError(error: Error): void;
 }
 
+/** How to bind a socket for datagrams. */
+export interface DatagramOptions {
+  /** Other sockets may be bound to the address as well (SO_REUSEADDR). */
+  readonly reuseAddr?: boolean | undefined;
+  /** Bind only IPv6 on `::`, not IPv4 too. */
+  readonly ipv6Only?: boolean | undefined;
+  /** Sending to a broadcast address is allowed. */
+  readonly broadcast?: boolean | undefined;
+}
+
+export interface BindOwner {
+  onBound(socket: DatagramSocket): void;
+  onBindError(error: Error): void;
+}
+
+export interface DatagramOwner {
+  /** The bytes are the owner's. */
+  onDatagram(data: Buffer, from: Endpoint): void;
+  /** What the system has reported; the socket goes on. */
+  onError(error: Error): void;
+}
+
+export interface DatagramSocket {
+  owner: DatagramOwner | null;
+  readonly address: Endpoint;
+  /** To an address of its family, or one that is written in it. The bytes stay as they are until `onTaken`. */
+  send(bytes: Buffer, to: Endpoint, onTaken: (error: Error | null) => void): void;
+  close(): void;
+}
+
+/** Hears what a host stands for. */
+export type OnResolved = (error: Error | null, found: Endpoint[]) => void;
+
 /** Whoever wants to know when a reactor tells its owners of events, and when it has told all of a batch. */
 export interface Host {
   beginBatch(): void;
@@ -180,12 +220,20 @@ export interface Host {
 export interface Reactor {
   /** What is written until `endBatch` returns reaches the kernel with what its owners have written. */
   host: Host | null;
-  readonly name: 'epoll' | 'node';
+  readonly name: string;
+  /** Another scheduler makes its sockets here; for a reactor that cares whose they are. */
+  attach?(host: Host): void;
   /** Connections whose descriptor is open, accepted and dialled. */
   readonly open: number;
   listen(endpoint: Endpoint, options: ListenOptions, owner: ListenerOwner): Listener;
   /** To an IP address or a path (R14). Gives a function that ends the attempt; after it nothing is called back. */
   connect(endpoint: Endpoint, owner: ConnectOwner): () => void;
+  /** Binds an address for datagrams. Gives a function that ends that; after it nothing is called back. */
+  bind(endpoint: Endpoint, options: DatagramOptions, owner: BindOwner): () => void;
+  /** What a host stands for, as it says or as `lookup` does (R16). */
+  resolve(endpoint: Endpoint, onResolved: OnResolved, lookup?: LookupFunction): void;
+  /** How many more connections there is room for; `Infinity` where there is no limit, or none that is known. */
+  room(): number;
   /** A socket over a stream that gives bytes, not text, and that nobody else reads or writes. */
   adopt(stream: Duplex, carrier: Carrier): Socket;
   /** Keeps the process alive until the returned function is called. */

@@ -5,15 +5,18 @@ import dns from 'node:dns';
 import { inspect } from 'node:util';
 import { isIP, type LookupFunction } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import type { Endpoint } from './contract.ts';
+import type { Endpoint, OnResolved } from './contract.ts';
 
 /** The longest IPv6 address and the longest name of an interface behind it, with a `%` between them. */
 const LONGEST = 45 + 1 + 15;
 
-type OnResolved = (error: Error | null, found: Endpoint[]) => void;
-
-/** The addresses that a host stands for, as the resolver has ordered them; it may be a name, an address, `*` or a path. */
-export function resolve(to: Endpoint, onResolved: OnResolved, lookup: LookupFunction = dns.lookup): void {
+/** As R16 has it; `everywhere` are the addresses that `*` stands for. */
+export function resolve(
+  to: Endpoint,
+  onResolved: OnResolved,
+  lookup: LookupFunction = dns.lookup,
+  everywhere: () => readonly string[] = everyAddress,
+): void {
   let isAnswered = false;
   const answer: OnResolved = (error, found) => {
     if (isAnswered) return;
@@ -25,7 +28,11 @@ export function resolve(to: Endpoint, onResolved: OnResolved, lookup: LookupFunc
     return;
   }
   if (to.host === '*') {
-    answer(null, everyAddress(to));
+    const { port } = to;
+    answer(
+      null,
+      everywhere().map((host) => ({ host, port, path: '' })),
+    );
     return;
   }
   try {
@@ -40,11 +47,11 @@ export function resolve(to: Endpoint, onResolved: OnResolved, lookup: LookupFunc
 }
 
 /** The first stands for the second as well, to whoever binds it. */
-function everyAddress({ port }: Endpoint): Endpoint[] {
+function everyAddress(): string[] {
   const hasIPv6 = Object.values(networkInterfaces()).some((addresses) =>
     addresses?.some(({ family }) => family === 'IPv6'),
   );
-  return [...(hasIPv6 ? ['::'] : []), '0.0.0.0'].map((host) => ({ host, port, path: '' }));
+  return [...(hasIPv6 ? ['::'] : []), '0.0.0.0'];
 }
 
 /** The addresses in a resolver's answer, which may be anything: it may be a user's. */

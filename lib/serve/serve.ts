@@ -2,15 +2,17 @@
 // handlers finish, cut off the rest.
 
 import { checkOptions, optionNames } from '../../scheduler/kernel/arguments.ts';
+import type { Clock } from '../../scheduler/kernel/clock.ts';
 import { inWords, isInstance } from '../../scheduler/kernel/errors.ts';
 import type { Co } from '../../scheduler/kernel/operation.ts';
 import { reportUncaught } from '../../scheduler/kernel/warnings.ts';
+import { currentScheduler } from '../../scheduler/run.ts';
 import type { Address, AddressLike } from '../common/address.ts';
 import { checkCallback, checkCount, checkDuration } from '../common/checks.ts';
+import { networkOf } from '../common/current-reactor.ts';
 import { Seldom } from '../common/log-limiter.ts';
 import type { Connection } from '../connection/connection.ts';
 import { Acceptor, bind, listen, LISTEN_OPTIONS, type ListenOptions } from '../listen/acceptor.ts';
-import { roomForSockets } from '../reactor/descriptors.ts';
 import { CutOffError, type Handler, Server } from './server.ts';
 import { checkStop, type StopOptions, watchStop } from './stop-signals.ts';
 
@@ -105,7 +107,7 @@ export function* serve(
   checkCount(options.maxConnections, 'maxConnections');
   const places = Array.isArray(where) ? (where as readonly Where[]) : [where as Where];
   if (places.length === 0) throw new TypeError('serve expects an address or an acceptor, got an empty array');
-  const { maxConnections = Math.max(1, roomForSockets()) } = options;
+  const { maxConnections = Math.max(1, networkOf(currentScheduler()).room()) } = options;
   const acceptors: Acceptor[] = [];
   try {
     const hear = guard(onError, 'the onError of serve');
@@ -149,7 +151,13 @@ export function guard<A extends unknown[]>(
 }
 
 /** Errors of accepting, and others of peers that no handler had: of all servers, since stderr is one for all. */
-const peersErrors = new Seldom();
+const peersErrors = new WeakMap<Clock, Seldom>();
+
+function peersErrorsBy(clock: Clock): Seldom {
+  const seldom = peersErrors.get(clock) ?? new Seldom(clock);
+  peersErrors.set(clock, seldom);
+  return seldom;
+}
 
 /** @internal The `onError` of whoever has none; `what` is what the client had asked for. */
 export function printError(error: unknown, conn: Connection | undefined, what?: string): void {
@@ -157,7 +165,7 @@ export function printError(error: unknown, conn: Connection | undefined, what?: 
   if (conn !== undefined) {
     who += `: client ${conn.remoteAddress}`;
   } else if (!isInstance(error, CutOffError)) {
-    const passedOver = peersErrors.ask();
+    const passedOver = peersErrorsBy(currentScheduler().clock).ask();
     if (passedOver === undefined) return;
     if (passedOver > 0) who += ` (${passedOver} more like this were not printed)`;
   }

@@ -1,7 +1,6 @@
 // Binding a UDP socket as an operation.
 
-import dgram from 'node:dgram';
-import { isIPv6, type LookupFunction } from 'node:net';
+import type { LookupFunction } from 'node:net';
 import { checkOptions, expectWhole, optionNames } from '../../scheduler/kernel/arguments.ts';
 import { outside } from '../../scheduler/kernel/async-context.ts';
 import { kind, Leaf, neverReady, type Operation } from '../../scheduler/kernel/operation.ts';
@@ -12,7 +11,6 @@ import { currentScheduler } from '../../scheduler/run.ts';
 import { networkOf } from '../common/current-reactor.ts';
 import { ioError } from '../common/errors.ts';
 import type { Endpoint } from '../reactor/contract.ts';
-import { resolve } from '../reactor/resolve.ts';
 import { udpAddress, UdpSocket } from './socket.ts';
 
 /** How to bind a UDP socket; all are optional. */
@@ -104,10 +102,10 @@ function bind(
   onBound: (socket: UdpSocket) => void,
   onError: (error: Error) => void,
 ): End {
-  const { capacity, lookup, reuseAddr = false, ipv6Only = false, broadcast = false } = options;
+  const { capacity, lookup, ...others } = options;
   const reactor = networkOf(scheduler);
   const release = reactor.hold();
-  let socket: dgram.Socket | null = null;
+  let endBinding: (() => void) | null = null;
   let isOver = false;
   const finish = (): boolean => {
     if (isOver) return false;
@@ -115,12 +113,8 @@ function bind(
     release();
     return true;
   };
-  const end = (): void => {
-    if (finish()) socket?.close();
-  };
   const fail = (error: Error): void => {
-    end();
-    onError(error);
+    if (finish()) onError(error);
   };
   const onResolved = (error: Error | null, found: Endpoint[]): void => {
     if (isOver) return;
@@ -128,36 +122,16 @@ function bind(
       fail(error);
       return;
     }
-    const { host, port } = found[0]!;
-    const made = dgram.createSocket({
-      type: isIPv6(host) ? 'udp6' : 'udp4',
-      reuseAddr,
-      ipv6Only,
-      lookup: asItIs,
+    endBinding = reactor.bind(found[0]!, others, {
+      onBound: (socket) => {
+        if (finish()) onBound(new UdpSocket(socket, reactor, capacity, lookup));
+      },
+      onBindError: fail,
     });
-    socket = made;
-    // Whoever waits keeps the process alive, and not the socket.
-    made.unref();
-    made.once('error', fail);
-    made.once('listening', () => {
-      made.removeListener('error', fail);
-      finish();
-      if (broadcast) made.setBroadcast(true);
-      onBound(new UdpSocket(made, reactor, capacity, lookup));
-    });
-    // The workers of a cluster share a port that they name. One that the system chooses is where answers come to.
-    made.bind({ address: host, port, exclusive: port === 0 });
   };
   // In nobody's context: what comes to the socket is not the concern of the one who has bound it.
-  resolve(to, (error, found) => outside(onResolved, error, found), lookup);
-  return end;
-}
-
-/** Names are resolved before Node sees them; by itself it would take a turn of the loop for each datagram. */
-function asItIs(
-  host: string,
-  _: unknown,
-  callback: (error: null, address: string, family: number) => void,
-): void {
-  callback(null, host, isIPv6(host) ? 6 : 4);
+  reactor.resolve(to, (error, found) => outside(onResolved, error, found), lookup);
+  return () => {
+    if (finish()) endBinding?.();
+  };
 }

@@ -2,21 +2,20 @@
 // the caller's again at once (N3); until its name is resolved it can be taken back, and is, when the one who waits is
 // cancelled or the socket is closed; after that it goes out (N8).
 
-import type dgram from 'node:dgram';
 import { isIPv4, isIPv6, type LookupFunction } from 'node:net';
 import { ClosedError } from '../../scheduler/kernel/errors.ts';
 import { kind, Leaf, neverReady, type Operation } from '../../scheduler/kernel/operation.ts';
 import type { Address } from '../common/address.ts';
 import { ioError } from '../common/errors.ts';
-import type { Endpoint, Reactor } from '../reactor/contract.ts';
-import { resolve } from '../reactor/resolve.ts';
+import type { DatagramSocket, Endpoint } from '../reactor/contract.ts';
+import type { UdpNetwork } from './socket.ts';
 
 /** Hears that the kernel has taken a datagram, or why not. */
 type OnTaken = (error: Error | null) => void;
 
 export class Outlet {
-  readonly #socket: dgram.Socket;
-  readonly #reactor: Pick<Reactor, 'hold'>;
+  readonly #socket: DatagramSocket;
+  readonly #network: UdpNetwork;
   /** Where the socket is bound. */
   readonly #address: Address;
   readonly #lookup: LookupFunction | undefined;
@@ -25,13 +24,13 @@ export class Outlet {
   #isClosed = false;
 
   constructor(
-    socket: dgram.Socket,
-    reactor: Pick<Reactor, 'hold'>,
+    socket: DatagramSocket,
+    network: UdpNetwork,
     address: Address,
     lookup: LookupFunction | undefined,
   ) {
     this.#socket = socket;
-    this.#reactor = reactor;
+    this.#network = network;
     this.#address = address;
     this.#lookup = lookup;
   }
@@ -40,7 +39,7 @@ export class Outlet {
     return this.#isClosed;
   }
 
-  /** Those that are left are told by Node: what it holds is cancelled with the socket. */
+  /** Those that are left are told by the socket. */
   close(): void {
     this.#isClosed = true;
     for (const end of this.#lookups) end();
@@ -54,7 +53,7 @@ export class Outlet {
 
   /** Gives a function that takes the datagram back, if that can be; after it nobody is told. */
   transmit(bytes: Buffer, to: Address, onTaken: OnTaken): () => void {
-    const release = this.#reactor.hold();
+    const release = this.#network.hold();
     let isOver = false;
     const finish = (): boolean => {
       if (isOver) return false;
@@ -74,14 +73,14 @@ export class Outlet {
       if (error === null) this.#handOver(bytes, found, settle);
       else settle(error);
     };
-    resolve(to, onResolved, this.#lookup);
+    this.#network.resolve(to, onResolved, this.#lookup);
     return finish;
   }
 
   #handOver(bytes: Buffer, found: readonly Endpoint[], settle: OnTaken): void {
     const reachable = this.#reachable(found);
     if (reachable !== undefined) {
-      this.#socket.send(bytes, reachable.port, reachable.host, settle);
+      this.#socket.send(bytes, reachable, settle);
       return;
     }
     const [{ host, port }] = found as [Endpoint];

@@ -1,5 +1,4 @@
-// UDP: a socket that sends and receives datagrams, over node:dgram. libuv reads from the kernel whether or not
-// somebody asks; what comes unasked is queued.
+// UDP: a socket that sends and receives datagrams. They come whether or not somebody asks; what comes unasked is queued.
 // Invariants: receivers wait only while nothing is queued; a datagram that was handed to a receiver who will not take
 // it goes to the next one, or back to the front.
 //
@@ -10,16 +9,14 @@
 // Datagrams that have come and that nobody has asked for yet. The queue is bounded, in number and in bytes, whatever
 // the peers do: what does not fit is dropped, the newest, as the kernel does, and counted.
 
-import type dgram from 'node:dgram';
 import type { LookupFunction } from 'node:net';
-import { isMainThread } from 'node:worker_threads';
 import { Ring } from '../../scheduler/channel/ring.ts';
 import { kind, Leaf, type Operation } from '../../scheduler/kernel/operation.ts';
 import { WaitQueue } from '../../scheduler/kernel/wait-queue.ts';
 import { Address, type AddressLike } from '../common/address.ts';
 import { checkData } from '../common/checks.ts';
 import { ioError } from '../common/errors.ts';
-import type { Reactor } from '../reactor/contract.ts';
+import type { DatagramOwner, DatagramSocket, Endpoint, Reactor } from '../reactor/contract.ts';
 import { Outlet, sendDatagram } from './send.ts';
 
 /**
@@ -44,10 +41,10 @@ import { Outlet, sendDatagram } from './send.ts';
  * });
  * ```
  */
-export class UdpSocket {
+export class UdpSocket implements DatagramOwner {
   /** Where it is bound. */
   readonly address: Address;
-  readonly #reactor: Pick<Reactor, 'hold'>;
+  readonly #network: UdpNetwork;
   readonly #outlet: Outlet;
   readonly #queue: DatagramQueue;
   readonly #receivers = new WaitQueue<ReceiveOperation>();
@@ -58,21 +55,16 @@ export class UdpSocket {
 
   /** @internal It is bound already. */
   constructor(
-    socket: dgram.Socket,
-    reactor: Pick<Reactor, 'hold'>,
+    socket: DatagramSocket,
+    network: UdpNetwork,
     capacity: number,
     lookup: LookupFunction | undefined,
   ) {
-    this.#reactor = reactor;
-    const { address, port } = socket.address();
-    this.address = new Address(address, port);
-    this.#outlet = new Outlet(socket, reactor, this.address, lookup);
+    this.#network = network;
+    this.address = Address.of(socket.address);
+    this.#outlet = new Outlet(socket, network, this.address, lookup);
     this.#queue = new DatagramQueue(capacity);
-    socket.on('message', (data, from) => this.#deliver({ data, from: new Address(from.address, from.port) }));
-    socket.on('error', (error) => this.#onError(error));
-    if (isMainThread) return;
-    open.add(this);
-    socket.once('close', () => open.delete(this));
+    socket.owner = this;
   }
 
   /** Datagrams that were dropped because the queue was full. */
@@ -133,7 +125,7 @@ export class UdpSocket {
   /** @internal */
   addReceiver(operation: ReceiveOperation): void {
     this.#receivers.push(operation);
-    this.#release ??= this.#reactor.hold();
+    this.#release ??= this.#network.hold();
   }
 
   /** @internal */
@@ -153,6 +145,11 @@ export class UdpSocket {
     return ioError(cause, `receiving on ${this.address}`, this.address);
   }
 
+  /** @internal */
+  onDatagram(data: Buffer, from: Endpoint): void {
+    this.#deliver({ data, from: Address.of(from) });
+  }
+
   #deliver(datagram: Datagram): void {
     const receiver = this.#receivers.shift();
     if (receiver === null) {
@@ -163,7 +160,8 @@ export class UdpSocket {
     receiver.fire(datagram);
   }
 
-  #onError(error: Error): void {
+  /** @internal */
+  onError(error: Error): void {
     const receiver = this.#receivers.shift();
     if (receiver === null) {
       this.#error ??= error;
@@ -180,15 +178,8 @@ export class UdpSocket {
   }
 }
 
-/** Those of a worker thread that are open. */
-const open = new Set<UdpSocket>();
-
-// On Node 20 a datagram that comes while its thread is being stopped aborts the process (`UDPWrap::OnRecv`).
-if (!isMainThread) {
-  process.once('exit', () => {
-    for (const socket of open) socket.close();
-  });
-}
+/** What it needs of the network that it stands on. */
+export type UdpNetwork = Pick<Reactor, 'hold' | 'resolve'>;
 
 type ReceiveOperation = Leaf<Datagram, UdpSocket>;
 

@@ -24,8 +24,10 @@ import {
   type Reactor,
   type Socket,
 } from '../contract.ts';
-import { descriptorLimit } from '../descriptors.ts';
+import { descriptorLimit, roomForSockets } from '../descriptors.ts';
+import { bindDatagrams } from '../node/datagrams.ts';
 import { NodeReactor } from '../node/reactor.ts';
+import { resolve } from '../resolve.ts';
 import { DeadPeers, type Debtor, queuedByTable, silenceByTable } from '../peers.ts';
 import {
   type Addon,
@@ -130,6 +132,16 @@ export class EpollReactor implements Reactor {
     const connecting = new EpollAttempt(this, to, owner);
     return () => connecting.end();
   };
+
+  readonly bind = bindDatagrams;
+
+  resolve(...[to, onResolved, lookup]: Parameters<Reactor['resolve']>): void {
+    resolve(to, onResolved, lookup);
+  }
+
+  room(): number {
+    return roomForSockets();
+  }
 
   adopt(stream: Duplex, carrier: Carrier): Socket {
     this.#portable.host = this.host;

@@ -17,10 +17,11 @@ import {
   type Reactor,
   type Socket,
 } from '../contract.ts';
-import { SocketBudget } from '../descriptors.ts';
+import { roomForSockets, SocketBudget } from '../descriptors.ts';
 import { resolve } from '../resolve.ts';
 import { NewSocketFile, SocketFile } from '../socket-file.ts';
 import { systemError } from '../system-error.ts';
+import { bindDatagrams } from './datagrams.ts';
 import { StreamHost } from './stream-host.ts';
 import { StreamSocket } from './stream-socket.ts';
 
@@ -35,6 +36,7 @@ export class NodeReactor extends StreamHost implements Reactor {
   readonly name = 'node';
   open = 0;
   readonly budget = new SocketBudget();
+  readonly bind = bindDatagrams;
 
   listen(to: Endpoint, options: ListenOptions, owner: ListenerOwner): Listener {
     return new NodeListener(this, to, options, owner);
@@ -70,6 +72,14 @@ export class NodeReactor extends StreamHost implements Reactor {
       if (end()) socket.destroy();
     };
   };
+
+  resolve(...[to, onResolved, lookup]: Parameters<Reactor['resolve']>): void {
+    resolve(to, onResolved, lookup);
+  }
+
+  room(): number {
+    return roomForSockets();
+  }
 
   /** A socket over one of Node's. */
   plain(socket: net.Socket, path: string): StreamSocket {

@@ -1,12 +1,14 @@
-// A UDP socket whose other side is the test, in place of Node's.
+// A UDP socket whose other side is the test, in place of the reactor's.
 
-import type dgram from 'node:dgram';
 import { EventEmitter } from 'node:events';
 import type { LookupFunction } from 'node:net';
 import { UdpSocket } from '../../../lib/index.ts';
+import type { DatagramOwner, DatagramSocket, Endpoint } from '../../../lib/reactor/contract.ts';
 import { reactor } from '../connection/reactor.ts';
 
-export class MadeUpUdp extends EventEmitter {
+export class MadeUpUdp extends EventEmitter implements DatagramSocket {
+  owner: DatagramOwner | null = null;
+  readonly address: Endpoint = { host: '127.0.0.1', port: 9, path: '' };
   /** What was handed over, in order. */
   readonly sent: string[] = [];
   isClosed = false;
@@ -14,19 +16,16 @@ export class MadeUpUdp extends EventEmitter {
   readonly answers: ((error: Error | null) => void)[] = [];
 
   socket(capacity: number, lookup?: LookupFunction): UdpSocket {
-    return new UdpSocket(this as unknown as dgram.Socket, reactor, capacity, lookup);
-  }
-
-  address(): { address: string; port: number } {
-    return { address: '127.0.0.1', port: 9 };
+    this.on('error', (error: Error) => this.owner?.onError(error));
+    return new UdpSocket(this, reactor, capacity, lookup);
   }
 
   /** A datagram comes. */
   deliver(data: string | Buffer, port = 1): void {
-    this.emit('message', Buffer.from(data as string), { address: '127.0.0.2', port });
+    this.owner?.onDatagram(Buffer.from(data as string), { host: '127.0.0.2', port, path: '' });
   }
 
-  send(bytes: Buffer, port: number, host: string, answer: (error: Error | null) => void): void {
+  send(bytes: Buffer, { host, port }: Endpoint, answer: (error: Error | null) => void): void {
     this.sent.push(`${bytes} to ${host}:${port}`);
     this.answers.push(answer);
   }

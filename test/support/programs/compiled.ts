@@ -16,6 +16,7 @@ const manifest = {
     './scheduler': './scheduler/index.js',
     './co': './scheduler/interop/co.js',
     './ws': './lib/ws/index.js',
+    './testing': './lib/testing/index.js',
     './package.json': './package.json',
   },
 };
