@@ -99,6 +99,7 @@ export class Linger implements SocketOwner, Waited {
   /** The peer has ended: nothing that comes can turn into a reset any more, and the kernel delivers what it has. */
   #onEnd(): void {
     if (this.#output.waiting <= 0) this.#patience.stop();
+    else this.#tell();
   }
 
   /** Asks to be told of progress. */

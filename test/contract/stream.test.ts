@@ -1,24 +1,9 @@
 import { networkInterfaces } from 'node:os';
 import t from 'tap';
-import { type AddressLike, type Co, dial, listen, spawn, type TlsOptions } from '../../lib/index.ts';
 import { noOpenssl } from '../support/connection/certificates.ts';
 import { socketPath } from '../support/connection/peers.ts';
-import type { StreamPair } from '../support/connection/streams.ts';
-import { clientTls, serverTls } from '../support/connection/tls-pair.ts';
+import { connected, secured } from '../support/connection/stream-pairs.ts';
 import { stream } from './stream.ts';
-
-function* connected(address: AddressLike): Co<StreamPair> {
-  const acceptor = yield* listen(address);
-  const a = yield* dial(acceptor.address);
-  return { a, b: yield* acceptor.accept(), stop: () => acceptor.close() };
-}
-
-function* secured(client: TlsOptions): Co<StreamPair> {
-  const acceptor = yield* listen(0, { tls: serverTls() });
-  const accepting = spawn(() => acceptor.accept());
-  const a = yield* dial(acceptor.address, { tls: clientTls(client) });
-  return { a, b: yield* accepting.join(), stop: () => acceptor.close() };
-}
 
 const hasIPv6 = Object.values(networkInterfaces()).some((all) =>
   all?.some(({ address }) => address === '::1'),

@@ -63,6 +63,23 @@ export async function takeSilently(host: string, port = 0): Promise<{ port: numb
   };
 }
 
+/** Who is at the other end of what is tested. */
+export interface Peers {
+  startConnect(to: { port: number; host?: string; path?: string }): { destroy(): void };
+  connect(to: { port: number; path?: string }): Promise<net.Socket>;
+  listenPlain(onSocket: (socket: net.Socket) => void): Promise<{ readonly port: number; close(): void }>;
+}
+
+/** Those over node:net. */
+export const plainPeers: Peers = {
+  startConnect,
+  connect,
+  async listenPlain(onSocket) {
+    const server = await listenPlain(onSocket);
+    return { port: portOf(server), close: () => void server.close() };
+  },
+};
+
 export function portOf(server: net.Server): number {
   return (server.address() as net.AddressInfo).port;
 }

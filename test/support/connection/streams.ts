@@ -9,14 +9,14 @@ import {
   dump,
   type Operation,
   pause,
-  run,
+  type Scheduler,
   sleep,
   timeout,
   TimeoutError,
 } from '../../../lib/index.ts';
 import { reactor } from './reactor.ts';
 import { Random } from '../../../scheduler/kernel/random.ts';
-import { currentScheduler } from '../../../scheduler/run.ts';
+import { defaultScheduler } from '../../../scheduler/run.ts';
 import { openDescriptors } from '../network/descriptors.ts';
 
 /** Two ends of one stream. */
@@ -33,6 +33,10 @@ export interface Transport {
   makePair(): Co<StreamPair>;
   /** What a reader may meet after the peer's `reset`: codes of errors, and 'end' if it may look like an end. */
   readonly afterReset: readonly string[];
+  /** Where it is, if not on the network of the system. */
+  readonly scheduler?: Scheduler;
+  /** What of it is open there. */
+  readonly open?: () => number;
 }
 
 /** What is tried of a stream. */
@@ -46,8 +50,9 @@ const CLEANING = 4_000;
 
 /** Plays a subject with a pair of its own. */
 export async function play(t: Test, transport: Transport, seed: number, subject: Subject): Promise<void> {
-  const before = descriptors();
-  await run(function* () {
+  const { scheduler = defaultScheduler, open = descriptors } = transport;
+  const before = open();
+  await scheduler.run(function* () {
     const pair = yield* transport.makePair();
     try {
       yield* timeout(LONGEST, () => subject(t, pair, new Random(seed), transport));
@@ -57,12 +62,12 @@ export async function play(t: Test, transport: Transport, seed: number, subject:
       pair.stop();
     }
     // A stream in memory has no descriptor, but while it ends it has a timer.
-    const isLeft = (): boolean => descriptors() > before || currentScheduler().timers.live > 0;
+    const isLeft = (): boolean => open() > before || scheduler.timers.live > 0;
     const since = performance.now();
     while (isLeft() && performance.now() - since < CLEANING) yield* sleep(2);
   });
-  t.equal(descriptors(), before, 'no descriptor is left');
-  t.equal(currentScheduler().timers.live, 0, 'no timer is left');
+  t.equal(open(), before, 'no descriptor is left');
+  t.equal(scheduler.timers.live, 0, 'no timer is left');
   t.same(dump(), [], 'no coroutine is left');
 }
 
