@@ -2,7 +2,7 @@
 // is delivered; the waiting is the reactor's. Send callbacks come whether added or not (N13).
 
 import { inWords } from '../scheduler/kernel/errors.ts';
-import { currentScheduler } from '../scheduler/run.ts';
+import { currentScheduler } from '../scheduler/kernel/scheduler.ts';
 import { networkOf } from './common/current-reactor.ts';
 import { guarded, uncaught } from './common/errors.ts';
 import { Connection } from './connection/connection.ts';

@@ -19,7 +19,7 @@ export {
   type Task,
 } from './combinators/all.ts';
 export { Condition } from './sync/mutex.ts';
-export { Coroutine, type CoroutineState, type SpawnOptions } from './kernel/coroutine.ts';
+export { Coroutine, type CoroutineState } from './kernel/coroutine.ts';
 export { shield, type ShieldOptions, timeout } from './time/timeout.ts';
 export { type CoroutineInfo, dump, formatDump } from './debug/dump.ts';
 export {
@@ -38,13 +38,13 @@ export { local, type Local } from './interop/local.ts';
 export type { Lock } from './sync/mutex.ts';
 export { Mutex } from './sync/mutex.ts';
 export { never } from './channel/select.ts';
-export type { Body, Co, Operation, Suspension } from './kernel/operation.ts';
+export type { Body, Co, Operation, Suspension, Yieldable } from './kernel/operation.ts';
 export { pause } from './time/sleep.ts';
 export { rateLimit, type RateLimiter, type RateLimitOptions } from './combinators/rate-limit.ts';
 export { retry, type RetryPolicy } from './combinators/retry.ts';
 export { current, run, spawn } from './run.ts';
 export { RwLock } from './sync/rw-lock.ts';
-export type { RunOptions, SchedulerOptions } from './kernel/arguments.ts';
+export type { NameOptions, RunOptions, SchedulerOptions, SpawnOptions } from './kernel/arguments.ts';
 export { Scheduler } from './kernel/scheduler.ts';
 export { scope, type ScopeBody } from './kernel/inner-scope.ts';
 export { Scope } from './kernel/scope.ts';
@@ -53,7 +53,5 @@ export { type Permit, Semaphore, type SemaphoreOptions } from './sync/semaphore.
 export { singleflight } from './combinators/singleflight.ts';
 export { after, every, sleep } from './time/sleep.ts';
 export { type Resume, suspend } from './interop/suspend.ts';
-export type { NameOptions } from './kernel/names.ts';
 export { wait } from './interop/promise.ts';
 export { WaitGroup } from './sync/countdown.ts';
-export type { Yieldable } from './kernel/bare-yield.ts';

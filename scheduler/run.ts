@@ -1,27 +1,12 @@
 // The entrances: from plain code into coroutines (`run`), and from one coroutine to the next (`spawn`).
 
-import type { RunOptions } from './kernel/arguments.ts';
-import type { Coroutine, SpawnOptions } from './kernel/coroutine.ts';
-import { type Body, core } from './kernel/operation.ts';
-import { Scheduler } from './kernel/scheduler.ts';
+import { watchProcess } from './debug/deadlock.ts';
+import type { RunOptions, SpawnOptions } from './kernel/arguments.ts';
+import { type Coroutine, onFirstRoot, running } from './kernel/coroutine.ts';
+import type { Body } from './kernel/operation.ts';
+import { currentScheduler } from './kernel/scheduler.ts';
 
-/** @internal The scheduler of whoever does not bring one. */
-export const defaultScheduler = new Scheduler();
-
-/** Whose callbacks run just now. */
-let acting = defaultScheduler;
-
-/** @internal The scheduler of the running coroutine or callback, else the default one. */
-export function currentScheduler(): Scheduler {
-  return core.current?.scheduler ?? acting;
-}
-
-/** @internal A callback of this scheduler begins; gives the one to go back to when it has ended. */
-export function actFor(scheduler: Scheduler): Scheduler {
-  const before = acting;
-  acting = scheduler;
-  return before;
-}
+onFirstRoot(watchProcess);
 
 /**
  * Runs a coroutine from plain code. The promise is fulfilled with what its body returns, after all its
@@ -61,7 +46,7 @@ export function run<T>(body: Body<T>, options?: RunOptions): Promise<Awaited<T>>
  * ```
  */
 export function spawn<T>(body: Body<T>, options?: SpawnOptions): Coroutine<T> {
-  return running('spawn').scope.spawn(body, options);
+  return expectRunning('spawn').scope.spawn(body, options);
 }
 
 /**
@@ -70,12 +55,11 @@ export function spawn<T>(body: Body<T>, options?: SpawnOptions): Coroutine<T> {
  * @throws TypeError outside of a coroutine
  */
 export function current(): Coroutine<unknown> {
-  return running('current');
+  return expectRunning('current');
 }
 
-function running(what: string): Coroutine<unknown> {
-  if (core.current === null) {
-    throw new TypeError(`${what} needs a running coroutine: use run, or spawn of a scope, in callbacks`);
-  }
-  return core.current;
+function expectRunning(what: string): Coroutine<unknown> {
+  const coroutine = running();
+  if (coroutine !== null) return coroutine;
+  throw new TypeError(`${what} needs a running coroutine: use run, or spawn of a scope, in callbacks`);
 }

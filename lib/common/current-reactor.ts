@@ -5,7 +5,7 @@
 import { outside } from '../../scheduler/kernel/async-context.ts';
 import { inWords } from '../../scheduler/kernel/errors.ts';
 import type { Scheduler } from '../../scheduler/kernel/scheduler.ts';
-import { defaultScheduler } from '../../scheduler/run.ts';
+import { defaultScheduler } from '../../scheduler/kernel/scheduler.ts';
 import { chooseReactor } from '../reactor/choose.ts';
 import type { Reactor } from '../reactor/contract.ts';
 

@@ -7,7 +7,7 @@ import { type AsyncContext, captureContext, outside } from '../../scheduler/kern
 import { TimeoutError } from '../../scheduler/kernel/errors.ts';
 import { atLeaf } from '../../scheduler/kernel/operation.ts';
 import type { Scheduler } from '../../scheduler/kernel/scheduler.ts';
-import { actFor } from '../../scheduler/run.ts';
+import { actFor } from '../../scheduler/kernel/scheduler.ts';
 import type { Address } from './address.ts';
 
 /** The peer broke the protocol: what it sent is not what the protocol allows at that place. */

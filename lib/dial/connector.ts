@@ -5,9 +5,9 @@
 import type { LookupFunction } from 'node:net';
 import { checkOptions, optionNames } from '../../scheduler/kernel/arguments.ts';
 import { TimeoutError } from '../../scheduler/kernel/errors.ts';
-import { atLeaf, kind, Leaf, neverReady, type Operation } from '../../scheduler/kernel/operation.ts';
+import { atLeaf, kind, Leaf, type Operation } from '../../scheduler/kernel/operation.ts';
 import { Timer } from '../../scheduler/kernel/timers.ts';
-import { currentScheduler } from '../../scheduler/run.ts';
+import { currentScheduler } from '../../scheduler/kernel/scheduler.ts';
 import { Address, type AddressLike } from '../common/address.ts';
 import { checkCallback, checkLookup, timeLimit } from '../common/checks.ts';
 import { detailed, guarded, ioError } from '../common/errors.ts';
@@ -154,7 +154,7 @@ export class Connector {
 type End = () => void;
 
 const DIAL = kind<Connection, Connector, End | null>({
-  poll: neverReady,
+  startsWork: true,
   arm(operation) {
     operation.item = operation.target.attempt(
       (conn) => operation.fire(conn),
@@ -165,7 +165,6 @@ const DIAL = kind<Connection, Connector, End | null>({
     operation.item?.();
     operation.item = null;
   },
-  enlist: () => false,
   // A connection that arrived and will not be taken must not stay open.
   discard: (_, conn) => conn.reset(),
   raise: (_, explain) => (explain as () => Error)(),

@@ -9,7 +9,7 @@ import { kind, Leaf, type Operation } from '../../scheduler/kernel/operation.ts'
 import type { Scheduler } from '../../scheduler/kernel/scheduler.ts';
 import { WaitQueue } from '../../scheduler/kernel/wait-queue.ts';
 import { warn } from '../../scheduler/kernel/warnings.ts';
-import { currentScheduler } from '../../scheduler/run.ts';
+import { currentScheduler } from '../../scheduler/kernel/scheduler.ts';
 import { Address, type AddressLike } from '../common/address.ts';
 import { checkCallback, checkCount } from '../common/checks.ts';
 import { guarded, ioError, uncaught } from '../common/errors.ts';

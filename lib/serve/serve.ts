@@ -6,7 +6,7 @@ import type { Clock } from '../../scheduler/kernel/clock.ts';
 import { inWords, isInstance } from '../../scheduler/kernel/errors.ts';
 import type { Co } from '../../scheduler/kernel/operation.ts';
 import { reportUncaught } from '../../scheduler/kernel/warnings.ts';
-import { currentScheduler } from '../../scheduler/run.ts';
+import { currentScheduler } from '../../scheduler/kernel/scheduler.ts';
 import type { Address, AddressLike } from '../common/address.ts';
 import { checkCallback, checkCount, checkDuration } from '../common/checks.ts';
 import { networkOf } from '../common/current-reactor.ts';

@@ -5,7 +5,7 @@ import net from 'node:net';
 import { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import { inWords, StateError } from '../../scheduler/kernel/errors.ts';
-import { currentScheduler } from '../../scheduler/run.ts';
+import { currentScheduler } from '../../scheduler/kernel/scheduler.ts';
 import { networkOf } from '../common/current-reactor.ts';
 import { Connection } from '../connection/connection.ts';
 import type { Carrier, Endpoint } from '../reactor/contract.ts';

@@ -3,11 +3,11 @@
 import type { LookupFunction } from 'node:net';
 import { checkOptions, expectWhole, optionNames } from '../../scheduler/kernel/arguments.ts';
 import { outside } from '../../scheduler/kernel/async-context.ts';
-import { kind, Leaf, neverReady, type Operation } from '../../scheduler/kernel/operation.ts';
+import { kind, Leaf, type Operation } from '../../scheduler/kernel/operation.ts';
 import type { Address, AddressLike } from '../common/address.ts';
 import { checkLookup } from '../common/checks.ts';
 import type { Scheduler } from '../../scheduler/kernel/scheduler.ts';
-import { currentScheduler } from '../../scheduler/run.ts';
+import { currentScheduler } from '../../scheduler/kernel/scheduler.ts';
 import { networkOf } from '../common/current-reactor.ts';
 import { ioError } from '../common/errors.ts';
 import type { Endpoint } from '../reactor/contract.ts';
@@ -77,7 +77,7 @@ interface Request {
 type End = () => void;
 
 const BIND = kind<UdpSocket, Request, End | null>({
-  poll: neverReady,
+  startsWork: true,
   arm(operation) {
     operation.item = bind(
       operation.target,
@@ -90,7 +90,6 @@ const BIND = kind<UdpSocket, Request, End | null>({
     operation.item?.();
     operation.item = null;
   },
-  enlist: () => false,
   discard: (_, socket) => socket.close(),
   raise: ({ target: { to } }, error) => ioError(error as Error, `binding ${to}`, to),
   describe: ({ target: { to } }) => `binding ${to}`,

@@ -4,7 +4,7 @@
 
 import { isIPv4, isIPv6, type LookupFunction } from 'node:net';
 import { ClosedError } from '../../scheduler/kernel/errors.ts';
-import { kind, Leaf, neverReady, type Operation } from '../../scheduler/kernel/operation.ts';
+import { kind, Leaf, type Operation } from '../../scheduler/kernel/operation.ts';
 import type { Address } from '../common/address.ts';
 import { ioError } from '../common/errors.ts';
 import type { DatagramSocket, Endpoint } from '../reactor/contract.ts';
@@ -114,7 +114,7 @@ export function sendDatagram(outlet: Outlet, data: string | Uint8Array, to: Addr
 }
 
 const SEND = kind<void, Outlet, Sending>({
-  poll: neverReady,
+  startsWork: true,
   arm(operation) {
     const { target: outlet, item } = operation;
     outlet.checkOpen();
@@ -130,7 +130,6 @@ const SEND = kind<void, Outlet, Sending>({
     item.end?.();
     item.end = null;
   },
-  enlist: () => false,
   raise({ target: outlet, item }, error) {
     outlet.checkOpen();
     return ioError(error as Error, `sending a datagram to ${item.to}`, item.to);

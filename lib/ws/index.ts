@@ -7,7 +7,7 @@ import { checkOptions, optionNames } from '../../scheduler/kernel/arguments.ts';
 import { inWords, isCancelledError } from '../../scheduler/kernel/errors.ts';
 import { scope } from '../../scheduler/kernel/inner-scope.ts';
 import type { Co, Operation } from '../../scheduler/kernel/operation.ts';
-import { currentScheduler } from '../../scheduler/run.ts';
+import { currentScheduler } from '../../scheduler/kernel/scheduler.ts';
 import { timeLimit } from '../common/checks.ts';
 import {
   HTTP_OPTIONS,

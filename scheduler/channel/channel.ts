@@ -8,7 +8,7 @@
 //                 └── else join the senders, suspend
 
 import { ClosedError, inWords } from '../kernel/errors.ts';
-import { nameOf, type NameOptions, notes } from '../kernel/names.ts';
+import { nameOf, type NameOptions, notes } from '../kernel/arguments.ts';
 import { atLeaf, kind, Leaf, type Operation } from '../kernel/operation.ts';
 import { WaitQueue } from '../kernel/wait-queue.ts';
 import { Ring } from './ring.ts';

@@ -1,12 +1,8 @@
-// Waiting for the first of several operations: the words and the types. How it is done is selection.ts.
-//
-// What a `select` does. Invariants (H4): cases are polled in a random order from
-// the scheduler's generator; exactly one takes effect; when one is served the others are disarmed on the
-// spot, and nothing of them is left. A case that was only notified has taken nothing yet: the others stay
-// armed, so that nobody loses a place in a queue to a notice that comes to nothing.
-//
-// The operation that never ends. It is one for all, so it keeps no state: each performance waits in an
-// operation of its own.
+// Waiting for the first of several operations. Invariants (H4): cases are polled in a random order from the scheduler's
+// generator; exactly one takes effect; when one is served the others are disarmed at once, and nothing of them is left.
+// A case that was only notified has taken nothing yet: the others stay armed, so that nobody loses a place in a queue
+// to a notice that comes to nothing. `never` is one operation for all, so it keeps no state: each performance waits in
+// an operation of its own.
 
 import { isNative, thenOf } from '../kernel/bare-yield.ts';
 import { Coroutine } from '../kernel/coroutine.ts';
@@ -27,7 +23,7 @@ import {
   WOKEN,
 } from '../kernel/operation.ts';
 import type { Random } from '../kernel/random.ts';
-import { currentScheduler } from '../run.ts';
+import { currentScheduler } from '../kernel/scheduler.ts';
 
 /** What `select` gives: the key of the case that was served, and what its operation gave. */
 export type Selected<Cases extends Record<string, Operation<unknown>>> = {

@@ -239,7 +239,7 @@ function bodyOf(task: Task<unknown>): Body<unknown> {
 
 /** Whether it was ended from outside, and so has nothing to say. */
 function isCutOff(child: Coroutine<unknown>, inner: Scope): boolean {
-  return child.state === 'cancelled' && inner.isCancelled;
+  return child.state === 'cancelled' && inner.isUnwinding;
 }
 
 /**
@@ -247,7 +247,7 @@ function isCutOff(child: Coroutine<unknown>, inner: Scope): boolean {
  * coroutine's error is not ours: it goes to its own scope.
  */
 function throwIfCancelled(inner: Scope, task: Task<unknown>, error: unknown): void {
-  if (inner.isCancelled && !(task instanceof Coroutine)) throw error;
+  if (inner.isUnwinding && !(task instanceof Coroutine)) throw error;
 }
 
 function nothing(): void {}

@@ -11,7 +11,7 @@ import { inWords } from '../kernel/errors.ts';
 import { kind, Leaf, type Operation } from '../kernel/operation.ts';
 import { Timer } from '../kernel/timers.ts';
 import { WaitQueue } from '../kernel/wait-queue.ts';
-import { currentScheduler } from '../run.ts';
+import { currentScheduler } from '../kernel/scheduler.ts';
 
 /** How to make a rate limiter. */
 export interface RateLimitOptions {

@@ -7,7 +7,7 @@ import { checkOptions, expectWhole, optionNames } from '../kernel/arguments.ts';
 import { inWords, isCancelledError } from '../kernel/errors.ts';
 import { within } from '../kernel/inner-scope.ts';
 import { type Co, core, type Operation } from '../kernel/operation.ts';
-import { currentScheduler } from '../run.ts';
+import { currentScheduler } from '../kernel/scheduler.ts';
 import { sleep } from '../time/sleep.ts';
 
 /** How often and how soon to try again; all are optional. The defaults are those of the AWS SDKs. */
@@ -64,7 +64,7 @@ export function* retry<T>(policy: RetryPolicy, body: (attempt: number) => Co<T> 
       return yield* within('retry', false, null, () => body(attempt));
     } catch (error) {
       // In a cancelled scope the pause would throw, and this error be lost.
-      const isCancelled = isCancelledError(error) || core.current?.scope.isCancelled === true;
+      const isCancelled = isCancelledError(error) || core.current?.scope.isUnwinding === true;
       if (isCancelled || attempt >= attempts || (when !== undefined && !when(error, attempt))) throw error;
     }
     yield* sleep(random.next() * longest);

@@ -5,7 +5,7 @@
 import { type Coroutine, observe } from '../kernel/coroutine.ts';
 import { inWords, isCancelledError } from '../kernel/errors.ts';
 import { type Co, core, type Operation } from '../kernel/operation.ts';
-import { currentScheduler } from '../run.ts';
+import { currentScheduler } from '../kernel/scheduler.ts';
 import { shield } from '../time/timeout.ts';
 
 /** An execution, and those who wait for it. */

@@ -1,10 +1,8 @@
-// `for await` as a coroutine. Invariants: whatever ends the loop early closes the source, and waits for that;
-// closing does not wait for an item that was asked for where the source has a way around it; no error is lost
-// on the way, neither the body's nor that of closing.
-//
-// A channel for those outside: `for await` in an async function reads from it. Invariants: no value is lost, since
-// one is taken from the channel only when `next` asks for it; whoever stops asking leaves no receiver behind.
-// It is no coroutine that receives, so a `next` that nobody answers keeps nothing alive, and is no deadlock.
+// `for await` as a coroutine, and a channel for `for await`. Invariants of the first: whatever ends the loop early closes
+// the source, and waits for that; closing does not wait for an item that was asked for where the source has a way around
+// it; neither the body's error nor that of closing is lost. Of the second: a value is taken from the channel only when
+// `next` asks for it; whoever stops asking leaves no receiver behind. No coroutine receives there, so a `next` that
+// nobody answers keeps nothing alive, and is no deadlock.
 
 import { Channel, closed, empty } from '../channel/channel.ts';
 import { checkOptions, optionNames } from '../kernel/arguments.ts';

@@ -2,7 +2,7 @@ import { CoCoroutine } from '../kernel/bare-yield.ts';
 import { observe } from '../kernel/coroutine.ts';
 import type { Co } from '../kernel/operation.ts';
 import { keepContext } from '../kernel/scheduler.ts';
-import { currentScheduler } from '../run.ts';
+import { currentScheduler } from '../kernel/scheduler.ts';
 
 /**
  * The `co` package (4.6) on skein's scheduler; a program changes one import.

@@ -2,12 +2,8 @@
 // line of a log should bear. The table is shared until somebody sets a value, and copied then: spawning
 // costs one assignment.
 
-import type { Coroutine } from '../kernel/coroutine.ts';
-import { core } from '../kernel/operation.ts';
+import { type Coroutine, running } from '../kernel/coroutine.ts';
 import { Extras } from '../kernel/scope.ts';
-
-/** @internal The values of a coroutine, by the `Local` they belong to. */
-export type Locals = ReadonlyMap<Local<unknown>, unknown>;
 
 /**
  * A value that each coroutine has for itself, made by `local`.
@@ -22,7 +18,7 @@ export class Local<T> {
 
   /** The running coroutine's value: what it has set, or inherited; else, and outside of coroutines, the initial one. */
   get(): T {
-    const locals = core.current?.extras?.locals;
+    const locals = running()?.extras?.locals;
     return locals?.has(this as Local<unknown>) ? (locals.get(this as Local<unknown>) as T) : this.#initial;
   }
 
@@ -32,7 +28,7 @@ export class Local<T> {
    * @throws TypeError outside of a coroutine
    */
   set(value: T): void {
-    const coroutine: Coroutine<unknown> | null = core.current;
+    const coroutine: Coroutine<unknown> | null = running();
     if (coroutine === null)
       throw new TypeError('a local value needs a running coroutine: set it inside of run');
     const extras = (coroutine.extras ??= new Extras());

@@ -1,13 +1,10 @@
-// From events to operations. Invariants: a listener stands only while the operation waits; it is gone as
-// soon as the event has come, or the wait was cancelled or lost in a `select`. Nobody waits for the end of a stream that
-// has ended.
-//
-// What has become of a stream of Node's. An event that has come does not come again, and some cannot come any more once
-// the stream is over: whoever waits for one looks here first, and again when the stream ends. Only what is documented of
-// streams is read, so that requests and responses of node:http, and streams that imitate them, are streams too.
+// From events to operations. Invariants: a listener stands only while the operation waits; it is gone as soon as the event
+// has come, or the wait was cancelled or lost in a `select`. Nobody waits for what cannot come any more: the state of a
+// stream is looked at first, and again when it ends. Only what is documented of streams is read, so that requests and
+// responses of node:http, and streams that imitate them, are streams too.
 
 import { inWords } from '../kernel/errors.ts';
-import { ARMED, kind, type Kind, Leaf, neverReady, type Operation } from '../kernel/operation.ts';
+import { ARMED, kind, type Kind, Leaf, type Operation } from '../kernel/operation.ts';
 import { watchSignal } from '../kernel/signals.ts';
 
 /** What Node calls an EventEmitter: sockets, streams, processes. */
@@ -147,7 +144,7 @@ function listening<T, Source, Listeners extends { event: string | symbol }>(
   unlisten: (source: Source, listeners: Listeners) => void,
 ): Kind<T, Source, Listeners> {
   return kind<T, Source, Listeners>({
-    poll: neverReady,
+    startsWork: true,
     arm(operation) {
       const { target, item } = operation;
       try {
@@ -161,7 +158,6 @@ function listening<T, Source, Listeners extends { event: string | symbol }>(
     disarm: ({ target, item }) => unlisten(target, item),
     describe: ({ item }) => `waiting for the event ${String(item.event)}`,
     /** For the same reason it is armed only when no other case is ready. */
-    enlist: () => false,
   });
 }
 

@@ -5,7 +5,8 @@
 
 import { adopt, isNative, thenOf } from '../kernel/bare-yield.ts';
 import { CancelledError, inWords } from '../kernel/errors.ts';
-import { core, kind, Leaf, neverReady, type Operation } from '../kernel/operation.ts';
+import { kind, Leaf, type Operation } from '../kernel/operation.ts';
+import { running } from '../kernel/coroutine.ts';
 import type { Scope } from '../kernel/scope.ts';
 import { newController } from '../kernel/signals.ts';
 import { WaitQueue } from '../kernel/wait-queue.ts';
@@ -94,10 +95,10 @@ interface Job {
 
 /** Starts work that takes a signal; an earlier performance is without effect. */
 const WORK = kind<unknown, Work<unknown>, Job | null>({
-  poll: neverReady,
+  startsWork: true,
 
   arm(operation) {
-    const job: Job = { controller: newController(), scope: core.current?.scope };
+    const job: Job = { controller: newController(), scope: running()?.scope };
     operation.item = job;
     const settle = (settled: () => void): void => {
       if (operation.item !== job) return;
@@ -117,10 +118,9 @@ const WORK = kind<unknown, Work<unknown>, Job | null>({
     if (job === null) return;
     const { controller, scope } = job;
     // One that has lost in a `select` was not cancelled: then the reason is Node's own.
-    controller.abort(scope?.isCancelled === true ? new CancelledError(scope.reason) : undefined);
+    controller.abort(scope?.isUnwinding === true ? new CancelledError(scope.reason) : undefined);
   },
 
-  enlist: () => false,
   describe: ({ target }) =>
     target.name === '' ? 'waiting for a promise' : `waiting for the promise of ${target.name}`,
 });

@@ -1,6 +1,6 @@
 // From callbacks to coroutines, in one function.
 
-import { ARMED, kind, Leaf, neverReady, type Operation } from '../kernel/operation.ts';
+import { ARMED, kind, Leaf, type Operation } from '../kernel/operation.ts';
 
 /** What `suspend` hands out: it ends the wait with a value, or with an error that is neither null nor undefined. */
 export type Resume<T> = (error?: unknown, value?: T) => void;
@@ -12,7 +12,7 @@ interface Call {
 }
 
 const SUSPEND = kind<unknown, Start<unknown>, Call | null>({
-  poll: neverReady,
+  startsWork: true,
 
   arm(operation) {
     const call: Call = { hook: null };
@@ -40,7 +40,6 @@ const SUSPEND = kind<unknown, Start<unknown>, Call | null>({
     call?.hook?.();
   },
 
-  enlist: () => false,
   describe: ({ target }) => (target.name === '' ? 'waiting for a callback' : `suspended in ${target.name}`),
 });
 

@@ -1,10 +1,7 @@
-// How to run a body, how to make a scheduler; and options in general: one that is misspelt is a TypeError that
-// suggests the right one, since it would otherwise be taken for one that was not given.
-//
-// Numbers as arguments: counts and durations, or a TypeError that says what was expected.
+// Options, counts and durations as users pass them. A misspelt option is a TypeError that suggests the right one, since it
+// would otherwise be taken for one that was not given.
 
 import type { Clock } from './clock.ts';
-import type { SpawnOptions } from './coroutine.ts';
 import { inWords } from './errors.ts';
 
 /** How to run a body; all are optional. */
@@ -21,6 +18,19 @@ export interface RunOptions {
    * default coroutines run in none, since it costs 40 ns a spawn and 5 ns a resume.
    */
   asyncContext?: boolean | undefined;
+}
+
+/** How to start a coroutine; all are optional. */
+export interface SpawnOptions {
+  /** The name in dumps and messages; by default that of the generator function, or `coroutine-<id>`. */
+  name?: string | undefined;
+  /** Not waited for: cancelled when the body of its scope and all others have ended. Default false. */
+  daemon?: boolean | undefined;
+  /**
+   * Called with the error if the coroutine fails; the error goes no further, and neither its scope nor
+   * its siblings are disturbed. An error thrown here becomes the coroutine's and does go further.
+   */
+  onError?: ((error: unknown) => void) | undefined;
 }
 
 /** How to make a scheduler; all are optional. */
@@ -134,4 +144,25 @@ export function expectWhole(what: string, value: number, least: number, most = I
 export function milliseconds(ms: number, what: string): number {
   if (typeof ms === 'number' && !Number.isNaN(ms)) return ms;
   throw new TypeError(`${what} expects milliseconds, got ${inWords(ms)}`);
+}
+
+/** How to make a channel, a lock or another thing to wait for. */
+export interface NameOptions {
+  /** The name in dumps and messages. */
+  name?: string | undefined;
+}
+
+const NAME = optionNames<NameOptions>({ name: true });
+
+/** The name of one that `what` makes; by default what it is, in words. */
+export function nameOf(what: string, options: NameOptions, otherwise: string): string {
+  checkOptions(what, options, NAME);
+  return options.name ?? otherwise;
+}
+
+/** " (0 of 3 available, 2 waiting)": the state of what is waited for, and those in the same queue if several. */
+export function notes({ length }: { readonly length: number }, state?: string): string {
+  const parts = state === undefined ? [] : [state];
+  if (length > 1) parts.push(`${length} waiting`);
+  return parts.length === 0 ? '' : ` (${parts.join(', ')})`;
 }

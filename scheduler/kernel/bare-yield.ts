@@ -1,16 +1,12 @@
-// What counts as a promise: whatever `await` would wait for, and in the way in which it does. So `then` is
-// read once and called once; what its getter throws is a rejection; and what it settles with may be a thenable
-// itself.
-//
-// What a bare `yield` may wait for: co's yieldables with co's meaning, so that code written for `co`
-// runs unchanged (S6), here and in `skein/co`. The wait is an operation beside the generator, in one field
-// of the coroutine, so cancelling and dumping need no special case. Invariants: work that is yielded begins
-// within the yield, in order; generators and operations among it run as children, whose errors go to the
-// yield and not to the scope; nothing begins in a cancelled scope.
+// What a bare `yield` may wait for: co's yieldables with co's meaning, so that code written for `co` runs unchanged (S6),
+// here and in `skein/co`. The wait is an operation beside the generator, in one field of the coroutine, so cancelling and
+// dumping need no special case. Invariants: work that is yielded begins within the yield, in order; generators and
+// operations among it run as children, whose errors go to the yield and not to the scope; nothing begins in a cancelled
+// scope; a promise is whatever `await` would wait for, and in the way in which it does.
 
-import { Coroutine, type Forgettable, listWeakly, observe } from './coroutine.ts';
+import { Coroutine, enroll, type Forgettable, observe, running } from './coroutine.ts';
 import { inWords } from './errors.ts';
-import { type Body, core, FAILED, FIRED, IDLE, kind, Leaf, type Operation, SUSPENDED } from './operation.ts';
+import { type Body, core, FAILED, FIRED, IDLE, kind, Leaf, SUSPENDED, type Thunk } from './operation.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { Scope } from './scope.ts';
 
@@ -46,18 +42,6 @@ export function toPromise(value: unknown): Promise<unknown> | undefined {
   }
 }
 
-type Thunk = (callback: (error?: any, ...values: any[]) => void) => unknown;
-
-/** What code written for `co` yields; elements of arrays and values of objects that are none pass through. */
-export type Yieldable =
-  | PromiseLike<unknown>
-  | Thunk
-  | Operation<unknown>
-  | Generator<any, any, any>
-  | (() => Generator<any, any, any>)
-  | readonly unknown[]
-  | { readonly [key: string]: unknown };
-
 /**
  * A coroutine that `skein/co` has started, or that such a one has yielded. It never goes on within a bare
  * yield, what it yields is called with its `this`, and when one of several fails, the others are let go.
@@ -75,7 +59,7 @@ export class CoCoroutine extends Coroutine<unknown> implements Forgettable {
     options: object,
     self: unknown,
   ) {
-    super(scheduler, parent, body, options, core.current);
+    super(scheduler, parent, body, options, running());
     this.self = self;
     this.entry = null;
   }
@@ -125,7 +109,7 @@ function toOperation(coroutine: Coroutine<unknown>, value: unknown): Leaf<unknow
   if (value instanceof Leaf) return value;
   if (value instanceof Coroutine) return value.join() as Leaf<unknown>;
   // The operation throws, but the work must not have begun.
-  if (coroutine.scope.isCancelled) return given(IDLE, undefined);
+  if (coroutine.scope.isUnwinding) return given(IDLE, undefined);
   const children: Coroutine<unknown>[] = [];
   const own = toPromise(value);
   let promise: unknown = own;
@@ -243,7 +227,7 @@ const YIELD = kind<unknown, Yielded>({
     const { isSettled, hasFailed, outcome, coroutine, children } = operation.target;
     if (!isSettled) return false;
     if (hasFailed) {
-      if (coroutine instanceof CoCoroutine && !coroutine.scope.isCancelled) letGo(children);
+      if (coroutine instanceof CoCoroutine && !coroutine.scope.isUnwinding) letGo(children);
       throw outcome;
     }
     operation.value = outcome;
@@ -285,7 +269,7 @@ function letGo(children: Coroutine<unknown>[]): void {
     parent!.release(child);
     parent!.live--;
     child.parent = null;
-    listWeakly(child as CoCoroutine);
+    enroll(child);
   }
 }
 

@@ -1,20 +1,9 @@
-// The handle of a running generator: its identity, its state, and what it waits for. Its fields are
-// plain and assigned in the constructor: private and class fields cost 20 ns an object (ARCHITECTURE.md).
-//
-// How a coroutine begins: its body is called, and gives what is resumed from then on.
-//
-// Waiting for the end of a coroutine. The joiners stand in a queue of the coroutine and look at its
-// outcome when they are woken; an outcome never changes, so no joiner can miss it.
-//
-// How a coroutine ends: its outcome goes to those who join it, its error to its parent, and with it each
-// ancestor ends that waited only for this. A loop: coroutines may be nested deeper than the thread's stack.
-// Invariant: once begun, an end is brought to its end. Whatever is called on the way may throw, and is reported.
-//
-// The coroutines that nobody spawned, of every scheduler: where a dump begins, and what must not be left
-// when the process ends. Calls of `skein/co` are listed apart, and weakly: as with `co`, one that waits for a promise
-// which nobody can settle any more is garbage. So its entry must not outweigh it: between two collections only
-// so many are listed, and after each the list is rid of those that are gone.
+// The life of a coroutine: its handle, how it begins, who waits for its end, and how it ends. Its fields are plain and
+// assigned in the constructor: private and class fields cost 20 ns an object (ARCHITECTURE.md). Invariants: an end that
+// has begun is completed, and whatever is called on the way may throw, which is reported; its outcome never changes, so
+// no joiner can miss it; ending is a loop, since coroutines may be nested deeper than the thread's stack.
 
+import type { SpawnOptions } from './arguments.ts';
 import { captureContext } from './async-context.ts';
 import { DeadlockError, inWords } from './errors.ts';
 import type { InnerScope } from './inner-scope.ts';
@@ -34,19 +23,6 @@ import { childrenOf, ENDED, Extras, Scope } from './scope.ts';
 import { WaitQueue } from './wait-queue.ts';
 import { reportUncaught } from './warnings.ts';
 
-/** How to start a coroutine; all are optional. */
-export interface SpawnOptions {
-  /** The name in dumps and messages; by default that of the generator function, or `coroutine-<id>`. */
-  name?: string | undefined;
-  /** Not waited for: cancelled when the body of its scope and all others have ended. Default false. */
-  daemon?: boolean | undefined;
-  /**
-   * Called with the error if the coroutine fails; the error goes no further, and neither its scope nor
-   * its siblings are disturbed. An error thrown here becomes the coroutine's and does go further.
-   */
-  onError?: ((error: unknown) => void) | undefined;
-}
-
 /**
  * `ready`: queued; `running`: it is the current one; `suspended`: it waits for an operation, or for its
  * children; `done`, `failed`, `cancelled`: it has ended.
@@ -54,6 +30,11 @@ export interface SpawnOptions {
 export type CoroutineState = 'ready' | 'running' | 'suspended' | 'done' | 'failed' | 'cancelled';
 
 let lastId = 0;
+
+/** @internal The running coroutine; null outside of every one. */
+export function running(): Coroutine<unknown> | null {
+  return core.current as Coroutine<unknown> | null;
+}
 
 /**
  * A coroutine: a generator that the scheduler runs, with an identity, a state and a scope of its own.
@@ -241,7 +222,7 @@ const JOIN = kind<unknown, Coroutine<unknown>>({
       operation.value = target.outcome();
       return true;
     }
-    if (core.current !== null && isSelfOrAncestor(target, core.current)) {
+    if (core.current !== null && isSelfOrAncestor(target, core.current as Coroutine<unknown>)) {
       const whom = target === core.current ? 'itself' : 'its ancestor';
       throw new DeadlockError(`${core.current.name} joins ${whom} ${target.name}, which waits for it to end`);
     }
@@ -363,8 +344,31 @@ function isHandled(coroutine: Coroutine<unknown>, { onError, supervisor, subject
   }
 }
 
+// The coroutines that nobody spawned, of every scheduler: where a dump begins, and what must not be left when the process
+// ends. Calls of `skein/co` are listed apart, and weakly: as with `co`, one that waits for a promise which nobody can
+// settle any more is garbage. So its entry must not outweigh it: between two collections only so many are listed, and
+// after each the list is rid of those that are gone.
+
 /** Those of `run`: they live until they have ended. */
 export const roots = new Set<Coroutine<unknown>>();
+
+/** Called when a root is listed while there is none; whoever watches over the process sets it. */
+let onFirst: (() => void) | null = null;
+
+export function onFirstRoot(callback: () => void): void {
+  onFirst ??= callback;
+}
+
+/** Lists a root: strongly, or only for as long as something else refers to it. */
+export function enroll(root: Coroutine<unknown>): void {
+  if (onFirst !== null && roots.size === 0) onFirst();
+  if (isForgettable(root)) listWeakly(root);
+  else roots.add(root);
+}
+
+function isForgettable(root: Coroutine<unknown>): root is Forgettable {
+  return (root as Partial<Forgettable>).entry !== undefined;
+}
 
 type Entry = WeakRef<Coroutine<unknown>>;
 
@@ -392,7 +396,7 @@ function watchCollections(): void {
   collections.register({}, undefined);
 }
 
-export function listWeakly(root: Forgettable): void {
+function listWeakly(root: Forgettable): void {
   if (entries.size >= most) return;
   if (collections === null) watchCollections();
   root.entry = new WeakRef(root);
@@ -401,8 +405,7 @@ export function listWeakly(root: Forgettable): void {
 
 export function strike(root: Coroutine<unknown>): void {
   if (roots.delete(root)) return;
-  const { entry } = root as Partial<Forgettable>;
-  if (entry !== undefined && entry !== null) entries.delete(entry);
+  if (isForgettable(root) && root.entry !== null) entries.delete(root.entry);
 }
 
 /** All that are listed, in the order of their creation. */

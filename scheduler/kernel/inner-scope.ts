@@ -1,15 +1,12 @@
-// How much of the thread's stack is free: the one thing that JavaScript does not say, and that decides whether
-// something can be done to its end.
-//
-// Scopes that are opened in the middle of a coroutine: by `scope`, and by `timeout` and `shield`, which are
-// scopes with a limit and with a wall around them. Invariant: one that is left before it has ended (its generator was
-// ended by `return`, the stack overflowed, an outer one was left before it) is closed all the same: what was spawned
-// in it is cancelled and goes to the scope around it, which waits for it and fails. Leaving may be cut short itself,
-// by the end of the stack; then the next scope around it, or the end of the coroutine, closes what is still open.
+// Scopes that are opened in the middle of a coroutine: by `scope`, and by `timeout` and `shield`, which are scopes with a
+// limit and with a wall around them. Invariant: one that is left before it has ended (its generator was ended by `return`,
+// the stack overflowed, an outer one was left before it) is closed all the same: what was spawned in it is cancelled and
+// goes to the scope around it, which waits for it and fails. Leaving may be cut short itself, by the end of the stack; then
+// the next scope around it, or the end of the coroutine, closes what is still open.
 
-import type { Coroutine } from './coroutine.ts';
+import { type Coroutine, running } from './coroutine.ts';
 import { inWords } from './errors.ts';
-import { ARMED, type Co, core, kind, Leaf, type Operation, type Suspension } from './operation.ts';
+import { ARMED, type Co, kind, Leaf, type Operation, type Suspension } from './operation.ts';
 import { childrenOf, ENDED, Scope } from './scope.ts';
 
 const take: (...values: unknown[]) => void = () => {};
@@ -113,7 +110,7 @@ export function* within<T>(
   limit: Limit | null,
   body: ScopeBody<T>,
 ): Co<T> {
-  const owner = core.current;
+  const owner = running();
   if (owner === null) throw new TypeError(`${what} needs a running coroutine: call it inside of run`);
   const outer = owner.scope;
   const inner = new InnerScope(owner, what, isShielded, limit);

@@ -1,32 +1,36 @@
-// The registers of this thread: which coroutine runs, which operation suspended last, and how much
-// the running coroutine may still do before it must give way. Every leaf reads them at each step, so
-// they stand in one flat object. They are written by the resume loop, and by whatever suspends.
-//
-// What tells one kind of operation from another: a table of functions, not a class. All operations are then
-// objects of one shape, and the code that every suspension passes through stays fast however many kinds a
-// process uses (ARCHITECTURE.md, "One shape for all operations").
-//
 // The one trap: every wait of every coroutine passes through `Leaf.next`; only `pause` has a shorter way.
 // A leaf is its own iterator; when ready it returns without suspending and without allocating, otherwise it
 // arms itself and returns SUSPENDED, not knowing who waits: whoever receives that result attaches itself to
-// `core.last`. Invariants: an armed operation is woken or disarmed exactly once; what has arrived is
-// delivered even if a cancellation came after it (C6); waking queues and never resumes (S2).
+// `core.last`. What an operation does stands in its kind, a table of functions: so all of them have one shape
+// (ARCHITECTURE.md, "One shape for all operations"). Invariants: an armed operation is woken or disarmed exactly
+// once; what has arrived is delivered even if a cancellation came after it (C6); waking queues, and never resumes (S2).
 //
 //            poll: ready                       fire, fail, notify
 //   IDLE ──────────────► result   ARMED ───────────────────────────► FIRED | FAILED | WOKEN
 //    │ poll: not ready              ▲ │                                  │ next
 //    └──────────── arm ─────────────┘ └──── cancel: disarm ──► IDLE      └──► result, IDLE
-//
-// Where the stack of an error begins that is made inside of an operation.
 
-import type { Yieldable } from './bare-yield.ts';
-import type { Coroutine } from './coroutine.ts';
+import type { AsyncContext } from './async-context.ts';
 import { BusyError } from './errors.ts';
 import { warnOfSwallowing } from './warnings.ts';
 
+/** What operations know of the coroutine that performs them. */
+export interface Runner extends Waiter {
+  readonly name: string;
+  readonly scope: {
+    readonly cancellation: object | null;
+    readonly isUnwinding: boolean;
+    readonly reason: unknown;
+    throwIfCancelled(): void;
+  };
+  readonly scheduler: { isTurnSpent(): boolean };
+  readonly extras: { readonly context: AsyncContext | null } | null;
+}
+
+/** The registers of this thread. Every leaf reads them at each step, so they stand in one flat object. */
 interface Registers {
   /** The coroutine whose generator is being resumed; null outside of every coroutine. */
-  current: Coroutine<unknown> | null;
+  current: Runner | null;
   /** The operation that returned the suspended result last: whoever received it attaches itself here. */
   last: Leaf<unknown> | null;
   /** Leafs that the running coroutine may still perform in a row. */
@@ -43,7 +47,7 @@ export const core: Registers = { current: null, last: null, streak: 0, untilCloc
  * @internal Calls what a coroutine has left with others (a hook, a listener, its `onError`) as that coroutine would:
  * with its values of `local`, in its context of AsyncLocalStorage, whoever the caller is.
  */
-export function runAs<A, R>(coroutine: Coroutine<unknown>, call: (argument: A) => R, argument: A): R {
+export function runAs<A, R>(coroutine: Runner, call: (argument: A) => R, argument: A): R {
   const { current } = core;
   const context = coroutine.extras?.context ?? null;
   core.current = coroutine;
@@ -57,8 +61,8 @@ export function runAs<A, R>(coroutine: Coroutine<unknown>, call: (argument: A) =
 
 /** What the operations of one kind do. */
 export interface Behaviour<T, Target, Item> {
-  /** Completes at once if it can: leaves the result in `value` and returns true. */
-  poll(operation: Leaf<T, Target, Item>): boolean;
+  /** Completes at once if it can: leaves the result in `value` and returns true. By default it never can. */
+  poll?(operation: Leaf<T, Target, Item>): boolean;
   /** Registers with what is waited for. */
   arm(operation: Leaf<T, Target, Item>): void;
   /** Takes back what `arm` did. */
@@ -72,8 +76,13 @@ export interface Behaviour<T, Target, Item> {
   /** Its timer has expired. By default that is the result. */
   expire?(operation: Leaf<T, Target, Item>): void;
   /**
-   * Becomes a case of a `select`. False if `poll` would start something: it then waits until no other case is
-   * ready (H4).
+   * Arming it starts what it waits for. So it is armed at once where others give way first: the event that it is about
+   * may come before the coroutine is resumed. Default false.
+   */
+  startsWork?: boolean;
+  /**
+   * Becomes a case of a `select`. False if polling or arming it would start something: it then waits until no other case
+   * is ready (H4). By default that is what `startsWork` says.
    */
   enlist?(operation: Leaf<T, Target, Item>): boolean;
   /** Goes on waiting when its coroutine is cancelled. Default false. */
@@ -82,28 +91,39 @@ export interface Behaviour<T, Target, Item> {
 
 export type Kind<T, Target, Item> = Required<Behaviour<T, Target, Item>>;
 
-/** The `poll` of whatever has to begin before it can be ready. */
-export const neverReady = (): boolean => false;
-
 /** Completes a behaviour with what is usual. One literal, so that the tables, too, have one shape. */
 export function kind<T, Target = undefined, Item = undefined>(
   behaviour: Behaviour<T, Target, Item>,
 ): Kind<T, Target, Item> {
+  const startsWork = behaviour.startsWork ?? false;
   return {
-    poll: behaviour.poll,
+    poll: behaviour.poll ?? (() => false),
     arm: behaviour.arm,
     disarm: behaviour.disarm,
     describe: behaviour.describe,
     raise: behaviour.raise ?? ((_, error) => error),
     discard: behaviour.discard ?? (() => {}),
     expire: behaviour.expire ?? ((operation) => operation.fire(undefined as T)),
-    enlist: behaviour.enlist ?? (() => true),
+    startsWork,
+    enlist: behaviour.enlist ?? (() => !startsWork),
     isFirm: behaviour.isFirm ?? false,
   };
 }
 
 /** What a suspended leaf yields; outside the scheduler it is a thunk, so that `co` can wait for it too. */
 export type Suspension = (callback: (error?: unknown, value?: unknown) => void) => void;
+
+export type Thunk = (callback: (error?: any, ...values: any[]) => void) => unknown;
+
+/** What code written for `co` yields; elements of arrays and values of objects that are none pass through. */
+export type Yieldable =
+  | PromiseLike<unknown>
+  | Thunk
+  | Operation<unknown>
+  | Generator<any, any, any>
+  | (() => Generator<any, any, any>)
+  | readonly unknown[]
+  | { readonly [key: string]: unknown };
 
 /**
  * The type of a coroutine's generator. Its operations are performed with `yield*`; a bare `yield` is
@@ -359,7 +379,7 @@ export function take<T>(operation: Leaf<T>): IteratorResult<Suspension, T> {
   }
   operation.state = IDLE;
   if (operation.kind.poll(operation)) return finish(operation);
-  if (core.current?.scope.isCancelled === true) {
+  if (core.current?.scope.isUnwinding === true) {
     // There was nothing: it ends as if it had been cancelled while armed, its place in a queue included.
     operation.state = ARMED;
     operation.cancel();
@@ -381,15 +401,15 @@ function mustGiveWay(): boolean {
   return true;
 }
 
-/** Suspends. What has to begin begins now: the event that it is about may come before the coroutine is resumed. */
+/** Suspends. What starts work does so now. */
 function giveWay<T>(operation: Leaf<T>): IteratorResult<Suspension, T> {
-  if (operation.kind.poll === neverReady && core.current?.scope.isCancelled === false) arm(operation);
+  if (operation.kind.startsWork && core.current?.scope.isUnwinding === false) arm(operation);
   core.last = operation;
   return SUSPENDED;
 }
 
 /** Whether the running coroutine has used up its operations in a row, or the time of the turn. */
-function isSpent(current: Coroutine<unknown>): boolean {
+function isSpent(current: Runner): boolean {
   // Below zero it was told to give way and was resumed by somebody else, as in `[...operation]`.
   if (core.streak < -1) return false;
   return core.streak < 0 || current.scheduler.isTurnSpent();

@@ -3,27 +3,18 @@
 // one macrotask, and when its time is up it goes on in the next one, so that timers, signals and I/O go
 // on whatever is ready (S4).
 
-import { watchProcess } from '../debug/deadlock.ts';
 import {
   checkRunOptions,
   checkSchedulerOptions,
   checkSpawnOptions,
   type RunOptions,
   type SchedulerOptions,
+  type SpawnOptions,
 } from './arguments.ts';
 import { captureContext, outside, outsideInContinuation, settled } from './async-context.ts';
-import { beginYielded, CoCoroutine, stepYielded } from './bare-yield.ts';
+import { beginYielded, stepYielded } from './bare-yield.ts';
 import { type Clock, RealClock } from './clock.ts';
-import {
-  abandon,
-  conclude,
-  Coroutine,
-  listWeakly,
-  observe,
-  roots,
-  type SpawnOptions,
-  start,
-} from './coroutine.ts';
+import { abandon, conclude, Coroutine, enroll, observe, running, start } from './coroutine.ts';
 import { CancelledError, inWords } from './errors.ts';
 import { closeInside } from './inner-scope.ts';
 import { ARMED, type Body, type Co, core, SUSPENDED } from './operation.ts';
@@ -141,7 +132,7 @@ export class Scheduler {
       throw new TypeError(`expected a generator function, got ${inWords(body)}${hint}`);
     }
     // Out of a callback nobody runs: then the values are those of the scope's own coroutine.
-    const spawner = core.current ?? (parent === null ? null : parent.owner);
+    const spawner = running() ?? (parent === null ? null : parent.owner);
     if (options !== undefined) checkSpawnOptions(options);
     const coroutine = new Coroutine(this, parent, body, options, spawner) as Coroutine<unknown>;
     this.#admit(coroutine);
@@ -258,7 +249,7 @@ export class Scheduler {
       }
       return true;
     } catch (error) {
-      this.#survive(core.current, error);
+      this.#survive(running(), error);
       return false;
     }
   }
@@ -297,7 +288,7 @@ export class Scheduler {
         coroutine.op = operation;
         coroutine.state = 'suspended';
         // Arming may have run user code that cancelled this very scope.
-        if (coroutine.scope.isCancelled) coroutine.interrupt();
+        if (coroutine.scope.isUnwinding) coroutine.interrupt();
       } else {
         this.ready(coroutine);
       }
@@ -332,8 +323,20 @@ export function keepContext(coroutine: Coroutine<unknown>): void {
   (coroutine.extras ??= new Extras()).context = captureContext();
 }
 
-function enroll(root: Coroutine<unknown>): void {
-  watchProcess();
-  if (root instanceof CoCoroutine) listWeakly(root);
-  else roots.add(root);
+/** @internal The scheduler of whoever does not bring one. */
+export const defaultScheduler = new Scheduler();
+
+/** Whose callbacks run just now. */
+let acting = defaultScheduler;
+
+/** @internal The scheduler of the running coroutine or callback, else the default one. */
+export function currentScheduler(): Scheduler {
+  return running()?.scheduler ?? acting;
+}
+
+/** @internal A callback of this scheduler begins; gives the one to go back to when it has ended. */
+export function actFor(scheduler: Scheduler): Scheduler {
+  const before = acting;
+  acting = scheduler;
+  return before;
 }

@@ -4,9 +4,9 @@
 // pushed down to every descendant, stopping at shields, so that a leaf checks one field;
 // the whole tree is marked before any disarm hook runs, since those are user code (C11).
 
-import type { Locals } from '../interop/local.ts';
 import type { AsyncContext } from './async-context.ts';
-import type { Coroutine, SpawnOptions } from './coroutine.ts';
+import type { SpawnOptions } from './arguments.ts';
+import type { Coroutine } from './coroutine.ts';
 import { CancelledError, ClosedError, isCancelledError } from './errors.ts';
 import { type Body, type Co, type Operation, runAs } from './operation.ts';
 import { newController } from './signals.ts';
@@ -36,8 +36,8 @@ export class Extras {
   /** In the place of a name, an `onError` and a closure of the coroutine's own: one for many, and whom each is about. */
   supervisor: Supervisor<unknown> | null = null;
   subject: unknown = undefined;
-  /** Values of `local`. */
-  locals: Locals | null = null;
+  /** Values of `local`, by what they belong to. */
+  locals: ReadonlyMap<object, unknown> | null = null;
   /** The context of AsyncLocalStorage that the coroutine runs in. */
   context: AsyncContext | null = null;
   /** Behind `signal`. */
@@ -107,7 +107,7 @@ export class Scope {
   }
 
   /** @internal */
-  get isCancelled(): boolean {
+  get isUnwinding(): boolean {
     return this.cancellation !== null;
   }
 
@@ -191,7 +191,7 @@ export class Scope {
 
   /** @internal */
   throwIfCancelled(): void {
-    if (this.isCancelled) throw new CancelledError(this.reason);
+    if (this.isUnwinding) throw new CancelledError(this.reason);
   }
 
   /** @internal From now on it waits for this coroutine, unless that is a daemon. */
@@ -230,7 +230,7 @@ export class Scope {
 
   /** @internal The body has ended with an error. */
   bodyThrew(error: unknown): void {
-    if (this.isCancelled && isCancelledError(error)) {
+    if (this.isUnwinding && isCancelledError(error)) {
       this.cutOff = true;
       this.value = error;
     } else {
@@ -286,7 +286,7 @@ export class Scope {
     if (this.live > 0) return false;
     // Those that are left are daemons.
     if (this.firstChild !== null) {
-      if (this.isCancelled) return false;
+      if (this.isUnwinding) return false;
       cancelDaemons(this);
       return false;
     }

@@ -2,9 +2,7 @@
 // coroutine can be given. Invariant: nothing here throws, whatever has become of `process` and `console`: those who
 // call it have work to finish.
 
-import type { Coroutine } from './coroutine.ts';
-
-export function warnOfHold(coroutine: Coroutine<unknown>, held: number): void {
+export function warnOfHold(coroutine: { readonly name: string }, held: number): void {
   warn(`the coroutine ${coroutine.name} held the thread for ${held.toFixed()} ms; nothing else could run`, {
     code: 'SKEIN_HELD',
     detail:
@@ -13,10 +11,10 @@ export function warnOfHold(coroutine: Coroutine<unknown>, held: number): void {
   });
 }
 
-const warned = new WeakSet<Coroutine<unknown>>();
+const warned = new WeakSet<object>();
 
 /** Once for each coroutine: it may go on like this for ever. */
-export function warnOfSwallowing(coroutine: Coroutine<unknown>): void {
+export function warnOfSwallowing(coroutine: { readonly name: string }): void {
   if (warned.has(coroutine)) return;
   warned.add(coroutine);
   warn(`the coroutine ${coroutine.name} was cancelled, and has caught the error again and again`, {

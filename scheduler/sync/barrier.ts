@@ -3,7 +3,7 @@
 // is then as it was in the beginning.
 
 import { expectWhole } from '../kernel/arguments.ts';
-import { nameOf, type NameOptions } from '../kernel/names.ts';
+import { nameOf, type NameOptions } from '../kernel/arguments.ts';
 import { kind, Leaf, type Operation } from '../kernel/operation.ts';
 import { WaitQueue } from '../kernel/wait-queue.ts';
 

@@ -1,13 +1,9 @@
-// A gate that opens once and stays open.
-//
-// Waiting for a number of things that may still grow while they are waited for.
-//
-// What WaitGroup and Latch have in common: a count, and those who wait until it is zero. Whoever waited at
-// that moment goes on, even if the count rises again before they run.
+// A count, and those who wait until it is zero: `Latch`, which opens once and stays open, and `WaitGroup`, whose count may
+// grow while it is waited for. Whoever waited when it became zero goes on, even if it rises again before they run.
 
 import { expectWhole } from '../kernel/arguments.ts';
 import { StateError } from '../kernel/errors.ts';
-import { nameOf, type NameOptions, notes } from '../kernel/names.ts';
+import { nameOf, type NameOptions, notes } from '../kernel/arguments.ts';
 import { kind, Leaf, type Operation } from '../kernel/operation.ts';
 import { WaitQueue } from '../kernel/wait-queue.ts';
 

@@ -6,7 +6,7 @@
 //                 │ no
 //                 └─ join the line ◄── admit: grant to the head, and to the next, while they fit
 
-import type { Behaviour, Leaf } from '../kernel/operation.ts';
+import type { Kind, Leaf } from '../kernel/operation.ts';
 import type { WaitQueue } from '../kernel/wait-queue.ts';
 
 /** What is held by one who was let in. */
@@ -29,9 +29,9 @@ interface Gatekeeper<Held extends Holding, Item> {
 type AcquireOperation<Held extends Holding, Item> = Leaf<Held, Gatekeeper<Held, Item>, Item>;
 
 /** What all kinds of waiting to be let in do; each adds its description. */
-export const ACQUIRE: Omit<
-  Behaviour<Holding, Gatekeeper<Holding, unknown>, unknown>,
-  'describe' | 'raise' | 'expire' | 'enlist'
+export const ACQUIRE: Pick<
+  Kind<Holding, Gatekeeper<Holding, unknown>, unknown>,
+  'poll' | 'arm' | 'disarm' | 'discard'
 > = {
   poll(operation) {
     const { target } = operation;

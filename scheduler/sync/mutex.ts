@@ -1,19 +1,16 @@
-// Mutual exclusion. Invariants: while anybody waits it is held, so a lock never passes those who wait; the
-// lock that is held names the coroutine it was granted to, at the moment of granting.
-//
-// What `Mutex` and `RwLock` hand out: the proof that a coroutine holds them, and the way to give them back.
-//
-// Waiting, inside of a mutex, for something that others change under the same mutex. Invariants: `wait`
-// returns or throws only with the mutex locked again, by the very lock that was given up; a notice is
-// delivered to one who acts on it, or passes to the next, and is never swallowed.
+// Mutual exclusion: `Mutex`; `Lock`, which it and `RwLock` hand out as the proof that a coroutine holds them; and
+// `Condition`, waiting inside of a mutex for something that others change under it. Invariants: while anybody waits the
+// mutex is held, so a lock never passes those who wait; a lock names the coroutine that it was granted to; `Condition.wait`
+// returns or throws only with the mutex locked again, by the very lock that was given up; a notice is delivered to one who
+// acts on it, or passes to the next, and is never swallowed.
 //
 //   wait ─► give the lock up ─► in line ── notify, or cancelled ─► lock again (cannot be cancelled) ─► go on
 
 import { expectWhole } from '../kernel/arguments.ts';
-import type { Coroutine } from '../kernel/coroutine.ts';
+import { type Coroutine, running } from '../kernel/coroutine.ts';
 import { DeadlockError, inWords, StateError } from '../kernel/errors.ts';
-import { nameOf, type NameOptions, notes } from '../kernel/names.ts';
-import { type Co, core, kind, Leaf, neverReady, type Operation } from '../kernel/operation.ts';
+import { nameOf, type NameOptions, notes } from '../kernel/arguments.ts';
+import { type Co, kind, Leaf, type Operation } from '../kernel/operation.ts';
 import { WaitQueue } from '../kernel/wait-queue.ts';
 import { shield } from '../time/timeout.ts';
 import { ACQUIRE, admit } from './fair-acquire.ts';
@@ -75,7 +72,7 @@ export class Mutex {
 
   /** Locks if it is free now; else gives undefined. */
   tryLock(): Lock | undefined {
-    return this.held === null ? this.#lockFor(core.current) : undefined;
+    return this.held === null ? this.#lockFor(running()) : undefined;
   }
 
   /**
@@ -87,7 +84,7 @@ export class Mutex {
   unlock(): void {
     const { held } = this;
     if (held === null) throw new StateError(`cannot unlock ${this.name}: it is not locked`);
-    if (held.holder !== core.current) {
+    if (held.holder !== running()) {
       throw new StateError(
         `${runningInWords()} cannot unlock ${this.name}: it is ${holderInWords(held.holder)}`,
       );
@@ -135,7 +132,7 @@ const LOCK = kind<Lock, Mutex, Asker>({
   ...ACQUIRE,
   poll(operation) {
     const { target } = operation;
-    const asker = core.current;
+    const asker = running();
     if (asker !== null && target.held?.holder === asker) {
       throw new DeadlockError(`${asker.name} locks ${target.name}, which it holds already`);
     }
@@ -222,7 +219,7 @@ export function holderInWords(holder: Coroutine<unknown> | null): string {
 
 /** The name of the running coroutine, for messages. */
 export function runningInWords(): string {
-  return core.current?.name ?? 'code outside of every coroutine';
+  return running()?.name ?? 'code outside of every coroutine';
 }
 
 /**
@@ -279,7 +276,7 @@ export class Condition {
   *wait(): Co<void> {
     const { mutex } = this;
     const lock = mutex.held;
-    if (core.current === null || lock?.holder !== core.current) {
+    if (running() === null || lock?.holder !== running()) {
       throw new StateError(`${runningInWords()} waits for ${this.name} without holding ${mutex.name}`);
     }
     try {
@@ -313,7 +310,7 @@ export class Condition {
 
 /** Its item is the lock that it gives up while it waits. */
 const AWAIT_NOTICE = kind<void, Condition, Lock>({
-  poll: neverReady,
+  startsWork: true,
   arm(operation) {
     const { target, item } = operation;
     // Both at once, or a notice could come in between.

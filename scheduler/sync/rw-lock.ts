@@ -2,10 +2,10 @@
 // neither kind starves: a reader that comes after a waiting writer waits behind it, and when the head of
 // the line is a reader, it is let in together with the readers that follow it.
 
-import type { Coroutine } from '../kernel/coroutine.ts';
+import { type Coroutine, running } from '../kernel/coroutine.ts';
 import { DeadlockError, StateError } from '../kernel/errors.ts';
-import { nameOf, type NameOptions, notes } from '../kernel/names.ts';
-import { core, kind, type Kind, Leaf, type Operation } from '../kernel/operation.ts';
+import { nameOf, type NameOptions, notes } from '../kernel/arguments.ts';
+import { kind, type Kind, Leaf, type Operation } from '../kernel/operation.ts';
 import { WaitQueue } from '../kernel/wait-queue.ts';
 import { ACQUIRE, admit } from './fair-acquire.ts';
 import { Lock, runningInWords, setHeld } from './mutex.ts';
@@ -105,7 +105,8 @@ export class RwLock {
    * @throws StateError if the running coroutine does not hold it
    */
   unlock(): void {
-    const lock = core.current === null ? undefined : this.#holders.get(core.current);
+    const holder = running();
+    const lock = holder === null ? undefined : this.#holders.get(holder);
     if (lock === undefined) {
       throw new StateError(`cannot unlock ${this.name}: ${runningInWords()} does not hold it`);
     }
@@ -145,9 +146,8 @@ export class RwLock {
   }
 
   #tryLock(isWrite: boolean): Lock | undefined {
-    if (this.line.first !== null || !this.#isFreeFor(isWrite) || this.isHolder(core.current))
-      return undefined;
-    return this.#lockFor(core.current, isWrite);
+    if (this.line.first !== null || !this.#isFreeFor(isWrite) || this.isHolder(running())) return undefined;
+    return this.#lockFor(running(), isWrite);
   }
 
   #isFreeFor(isWrite: boolean): boolean {
@@ -176,8 +176,8 @@ function locking(purpose: string): Kind<Lock, RwLock, Asker> {
     ...ACQUIRE,
     poll(operation) {
       const { target } = operation;
-      operation.item = core.current;
-      if (target.isHolder(core.current)) {
+      operation.item = running();
+      if (target.isHolder(running())) {
         throw new DeadlockError(
           `${runningInWords()} locks ${target.name} for ${purpose}, which it holds already`,
         );

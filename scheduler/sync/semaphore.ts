@@ -4,7 +4,7 @@
 
 import { checkOptions, expectWhole, optionNames } from '../kernel/arguments.ts';
 import { StateError } from '../kernel/errors.ts';
-import { type NameOptions, notes } from '../kernel/names.ts';
+import { type NameOptions, notes } from '../kernel/arguments.ts';
 import { kind, Leaf, type Operation } from '../kernel/operation.ts';
 import { WaitQueue } from '../kernel/wait-queue.ts';
 import { ACQUIRE, admit } from './fair-acquire.ts';

@@ -1,7 +1,6 @@
-// Waiting for time: `sleep` counts from each performance, `after` from its creation, `every` from ideal
-// moment to ideal moment (T3). All of them are timers themselves, so that waiting makes no further object.
-//
-// Waiting for one's next turn.
+// Waiting for time: `sleep` counts from each performance, `after` from its creation, `every` from ideal moment to ideal
+// moment (T3), and `pause` waits for one's next turn. All but the last are timers themselves, so that waiting makes no
+// further object.
 
 import { milliseconds } from '../kernel/arguments.ts';
 import { inWords } from '../kernel/errors.ts';
@@ -17,7 +16,7 @@ import {
   type Suspension,
 } from '../kernel/operation.ts';
 import { Timer, type Timers } from '../kernel/timers.ts';
-import { currentScheduler } from '../run.ts';
+import { currentScheduler } from '../kernel/scheduler.ts';
 
 const SLEEP = kind<void, Timer, number>({
   poll: ({ item: ms }) => ms <= 0,
@@ -155,7 +154,7 @@ const givingWay = new Leaf(PAUSE, undefined, undefined);
 class PauseOperation extends Leaf<void, undefined, undefined> {
   override next(): IteratorResult<Suspension, void> {
     const { current } = core;
-    if (this.state !== IDLE || current === null || current.scope.isCancelled) {
+    if (this.state !== IDLE || current === null || current.scope.isUnwinding) {
       return super.next();
     }
     this.state = FIRED;

@@ -103,7 +103,7 @@ class Deadline implements Limit {
   error(scope: Scope, isShielded: boolean): unknown {
     if (this.#reason === null || scope.reason !== this.#reason) return undefined;
     const outer = scope.parent!;
-    if (outer.isCancelled && !isShielded) return new CancelledError(outer.reason);
+    if (outer.isUnwinding && !isShielded) return new CancelledError(outer.reason);
     // It was made where no coroutine ran; the stack that helps is that of the one whose time was up.
     Error.captureStackTrace(this.#reason, within);
     return this.#reason;

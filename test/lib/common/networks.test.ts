@@ -13,7 +13,7 @@ import {
   wait,
 } from '../../../lib/index.ts';
 import { networkOf, sharedReactor } from '../../../lib/common/current-reactor.ts';
-import { currentScheduler, defaultScheduler } from '../../../scheduler/run.ts';
+import { currentScheduler, defaultScheduler } from '../../../scheduler/kernel/scheduler.ts';
 import { until } from '../../support/connection/peers.ts';
 import { runProgram } from '../../support/programs/program.ts';
 

@@ -7,7 +7,7 @@ import type { LookupFunction } from 'node:net';
 import t from 'tap';
 import { after, type Co, Connector, dial, pause, select, sleep, spawn } from '../../../lib/index.ts';
 import { interleave } from '../../../lib/dial/happy-eyeballs.ts';
-import { currentScheduler } from '../../../scheduler/run.ts';
+import { currentScheduler } from '../../../scheduler/kernel/scheduler.ts';
 import { everyPoint } from '../../support/scheduler/every-point.ts';
 import {
   type Behaviour,

@@ -3,7 +3,7 @@
 
 import { Connection } from '../../../lib/connection/connection.ts';
 import type { Endpoint, Socket, SocketOwner } from '../../../lib/reactor/contract.ts';
-import { currentScheduler } from '../../../scheduler/run.ts';
+import { currentScheduler } from '../../../scheduler/kernel/scheduler.ts';
 
 const HERE: Endpoint = { host: '127.0.0.1', port: 1, path: '' };
 const THERE: Endpoint = { host: '127.0.0.1', port: 2, path: '' };

@@ -16,7 +16,7 @@ import {
 } from '../../../lib/index.ts';
 import { reactor } from './reactor.ts';
 import { Random } from '../../../scheduler/kernel/random.ts';
-import { defaultScheduler } from '../../../scheduler/run.ts';
+import { defaultScheduler } from '../../../scheduler/kernel/scheduler.ts';
 import { openDescriptors } from '../network/descriptors.ts';
 
 /** Two ends of one stream. */
