@@ -198,6 +198,8 @@ export interface DatagramOwner {
   onDatagram(data: Buffer, from: Endpoint): void;
   /** What the system has reported; the socket goes on. */
   onError(error: Error): void;
+  /** Its thread ends: it closes the socket. */
+  close(): void;
 }
 
 export interface DatagramSocket {

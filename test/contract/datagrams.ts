@@ -26,6 +26,10 @@ class Bound {
     throw error;
   }
 
+  close(): void {
+    this.socket.close();
+  }
+
   send(text: string | Buffer, to: Endpoint): Promise<Error | null> {
     return new Promise((resolve) => {
       let isInside = true;

@@ -82,6 +82,6 @@ const open = new Set<NodeDatagrams>();
 // On Node 20 a datagram that comes while its thread is being stopped aborts the process (`UDPWrap::OnRecv`).
 if (!isMainThread) {
   process.once('exit', () => {
-    for (const socket of open) socket.close();
+    for (const socket of open) (socket.owner ?? socket).close();
   });
 }
