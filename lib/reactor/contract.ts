@@ -124,16 +124,22 @@ export interface Socket {
   // A proxy in front may have said others than the system knows: these are set then.
   localAddress: Endpoint;
   remoteAddress: Endpoint;
-  /** Bytes that were accepted by `write`. */
+  /** Bytes that were accepted by `write`, less those that were lost. */
   readonly written: number;
   /** Bytes that the kernel has taken. */
   readonly sent: number;
+  /** Bytes that `write` was given in all. */
+  readonly position: number;
+  /** Those of them that the kernel has not taken: it will, or they were lost and stay counted here. */
+  readonly waiting: number;
   /** Bytes that were written and that the peer has not taken (R15); undefined where the system does not tell. */
   unacknowledged(): number | undefined;
   /** The error of the first write that failed. */
   readonly writeError: Error | undefined;
   readonly isReadable: boolean;
   read(): Buffer | null | undefined;
+  /** As `read`, and as `wantRead` if nothing is there: whoever is about to wait asks once. */
+  readOrWant(): Buffer | null | undefined;
   /**
    * Whether `readInto` has the kernel fill the buffer, and what was sent is not looked at again: else there is a stream
    * in between, which may keep what it was given.

@@ -3,26 +3,26 @@
 import type { ConnectOwner, Endpoint } from '../contract.ts';
 import { systemError } from '../system-error.ts';
 import { SAYS_CONNECTED } from './addon.ts';
-import type { EpollReactor } from './reactor.ts';
+import type { Slots } from './slots.ts';
 import { EpollSocket } from './socket.ts';
 
 export class EpollAttempt {
   /** Which descriptor, and which of those that have borne its number; -1 while there is none. */
   slot = -1;
   generation = -1;
-  readonly #reactor: EpollReactor;
+  readonly #slots: Slots;
   readonly #owner: ConnectOwner;
   readonly #to: Endpoint;
   /** How it has ended: an errno, or 0. */
   #result = 0;
   #isOver = false;
 
-  constructor(reactor: EpollReactor, to: Endpoint, owner: ConnectOwner) {
-    this.#reactor = reactor;
+  constructor(slots: Slots, to: Endpoint, owner: ConnectOwner) {
+    this.#slots = slots;
     this.#owner = owner;
     this.#to = { host: to.host, port: to.port, path: to.path };
-    reactor.addHold();
-    const { native, sockets } = reactor;
+    slots.addHold();
+    const { native, owners } = slots;
     const slot = to.path === '' ? native.connect(to.host, to.port) : native.connect(to.path, -1);
     if (slot < 0) {
       this.#result = -slot;
@@ -30,9 +30,9 @@ export class EpollAttempt {
       return;
     }
     this.slot = slot;
-    this.generation = reactor.generation;
-    sockets[slot] = this;
-    if (to.path === '') reactor.setDefaults(slot, this.generation);
+    this.generation = slots.generation;
+    owners[slot] = this;
+    if (to.path === '') slots.setDefaults(slot, this.generation);
   }
 
   /** Ends it; after this nobody is told. */
@@ -58,27 +58,27 @@ export class EpollAttempt {
     const { slot, generation } = this;
     const [local, remote] = to.path === '' ? this.#ends() : [to, to];
     const place = { listener: null, slot, generation, local, remote, remotePort: remote.port };
-    this.#owner.onConnect(new EpollSocket(this.#reactor, place));
+    this.#owner.onConnect(new EpollSocket(this.#slots, place));
   }
 
   /** As the system names them: whoever dials `0.0.0.0` is connected to another address. */
   #ends(): [local: Endpoint, remote: Endpoint] {
     const { slot, generation } = this;
-    const local = this.#reactor.addressOf(slot, generation, 0);
-    const remote = this.#reactor.addressOf(slot, generation, 1);
+    const local = this.#slots.addressOf(slot, generation, 0);
+    const remote = this.#slots.addressOf(slot, generation, 1);
     // A peer that has reset it already is none any more.
     return [local, remote.host === '' ? this.#to : remote];
   }
 
   #finish(): void {
     this.#isOver = true;
-    this.#reactor.removeHold();
+    this.#slots.removeHold();
   }
 
   #closeSlot(): void {
     if (this.slot < 0) return;
-    this.#reactor.sockets[this.slot] = undefined;
-    this.#reactor.native.close(this.slot, this.generation, 0);
+    this.#slots.owners[this.slot] = undefined;
+    this.#slots.native.close(this.slot, this.generation, 0);
     this.slot = -1;
   }
 }

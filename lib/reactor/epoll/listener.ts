@@ -14,7 +14,8 @@ import { resolve } from '../resolve.ts';
 import { SocketFile } from '../socket-file.ts';
 import { systemError } from '../system-error.ts';
 import { IPV6_ONLY, READABLE, REUSE_PORT, SAYS_READABLE, WANTED } from './addon.ts';
-import type { EpollReactor } from './reactor.ts';
+import { AGAIN, type Slots } from './slots.ts';
+import { EpollSocket } from './socket.ts';
 
 /** Milliseconds until a failed accept is tried again: the first time, and at most. */
 const FIRST_PAUSE = 5;
@@ -27,7 +28,7 @@ export class EpollListener implements Listener {
   /** Which descriptor, and which of those that have borne its number; -1 while there is none. */
   slot = -1;
   generation = -1;
-  readonly #reactor: EpollReactor;
+  readonly #slots: Slots;
   readonly #owner: ListenerOwner;
   readonly #maxConnections: number;
   /** Connections of this listener that are open. */
@@ -44,14 +45,14 @@ export class EpollListener implements Listener {
   #pause = 0;
   #retry: NodeJS.Timeout | null = null;
 
-  constructor(reactor: EpollReactor, to: Endpoint, options: ListenOptions, owner: ListenerOwner) {
-    this.#reactor = reactor;
+  constructor(slots: Slots, to: Endpoint, options: ListenOptions, owner: ListenerOwner) {
+    this.#slots = slots;
     this.#owner = owner;
     this.#maxConnections = options.maxConnections ?? Infinity;
     this.address = to;
-    reactor.addHold();
+    slots.addHold();
     resolve(to, (error, found) => {
-      reactor.removeHold();
+      slots.removeHold();
       if (this.#isClosed) return;
       if (error !== null) this.#fail(error);
       else this.#bind(found[0]!, options);
@@ -61,26 +62,26 @@ export class EpollListener implements Listener {
   want(): void {
     if (this.#isWanted || this.#isClosed) return;
     this.#isWanted = true;
-    this.#reactor.addHold();
+    this.#slots.addHold();
     this.#arm();
   }
 
   unwant(): void {
     if (!this.#isWanted) return;
     this.#isWanted = false;
-    this.#reactor.removeHold();
+    this.#slots.removeHold();
   }
 
   take(): Socket | undefined {
-    const reactor = this.#reactor;
+    const slots = this.#slots;
     if (!this.#canTake()) return undefined;
-    const slot = reactor.native.accept(this.slot, this.generation);
+    const slot = slots.native.accept(this.slot, this.generation);
     if (slot >= 0) {
       this.#pause = 0;
       this.#open++;
-      return reactor.accepted(this, slot, this.#local);
+      return this.#accepted(slot);
     }
-    if (slot !== -reactor.again) this.#rest(systemError(-slot, 'accept'));
+    if (slot !== AGAIN) this.#rest(systemError(-slot, 'accept'));
     return undefined;
   }
 
@@ -91,8 +92,16 @@ export class EpollListener implements Listener {
     if (this.#retry !== null) clearTimeout(this.#retry);
     if (this.slot < 0) return;
     this.#file?.remove();
-    this.#reactor.sockets[this.slot] = undefined;
-    this.#reactor.native.close(this.slot, this.generation, 0);
+    this.#slots.owners[this.slot] = undefined;
+    this.#slots.native.close(this.slot, this.generation, 0);
+  }
+
+  #accepted(slot: number): Socket {
+    const slots = this.#slots;
+    const { generation, leftPort: remotePort } = slots;
+    const remote = slots.leftHost(this.address.path);
+    const local = this.#local ?? slots.addressOf(slot, generation, 0);
+    return new EpollSocket(slots, { listener: this, slot, generation, local, remote, remotePort });
   }
 
   /** One of its connections was closed. */
@@ -114,14 +123,14 @@ export class EpollListener implements Listener {
   #canTake(): boolean {
     if (this.#isClosed || this.slot < 0 || this.#open >= this.#maxConnections || this.#retry !== null)
       return false;
-    return (this.#reactor.flags[this.slot]! & READABLE) !== 0;
+    return (this.#slots.flags[this.slot]! & READABLE) !== 0;
   }
 
   /** Has the owner told, later, when there may be a connection to take. */
   #arm(): void {
     if (this.slot < 0 || this.#isTelling || this.#open >= this.#maxConnections || this.#retry !== null)
       return;
-    const { flags } = this.#reactor;
+    const { flags } = this.#slots;
     if ((flags[this.slot]! & READABLE) === 0) {
       flags[this.slot] = flags[this.slot]! | WANTED;
       return;
@@ -145,26 +154,26 @@ export class EpollListener implements Listener {
   }
 
   #bind(to: Endpoint, options: ListenOptions): void {
-    const reactor = this.#reactor;
+    const slots = this.#slots;
     const { backlog = BACKLOG, ipv6Only = false, reusePort = false, unlinkOnClose = true } = options;
     const flags = (ipv6Only ? IPV6_ONLY : 0) | (reusePort ? REUSE_PORT : 0);
     const slot =
       to.path === ''
-        ? reactor.native.listen(to.host, to.port, backlog, flags)
-        : reactor.native.listen(to.path, -1, backlog, 0);
+        ? slots.native.listen(to.host, to.port, backlog, flags)
+        : slots.native.listen(to.path, -1, backlog, 0);
     if (slot < 0) {
       this.#fail(systemError(-slot, 'listen', to));
       return;
     }
     if (to.path !== '' && unlinkOnClose) this.#file = SocketFile.at(to.path);
     this.slot = slot;
-    this.generation = reactor.generation;
-    this.address = reactor.leftAddress(to.path);
+    this.generation = slots.generation;
+    this.address = slots.leftAddress(to.path);
     // Connections inherit these, which saves each of them five system calls.
-    if (to.path === '') reactor.setDefaults(slot, this.generation);
+    if (to.path === '') slots.setDefaults(slot, this.generation);
     const isWildcard = this.address.host === '0.0.0.0' || this.address.host === '::';
     if (!isWildcard) this.#local = this.address;
-    reactor.sockets[slot] = this;
+    slots.owners[slot] = this;
     if (this.#isWanted) this.#arm();
     this.#owner.onListening();
   }

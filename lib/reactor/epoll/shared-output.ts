@@ -63,11 +63,6 @@ export class SharedOutput {
     return size;
   }
 
-  /** Bytes that were not sent yet. */
-  waitingOf(from: Contributor): number {
-    return from.flushes === this.#header[FLUSHES] ? from.gathered : 0;
-  }
-
   /** A copy of what the flush that has just been did not send. */
   restOf(from: Contributor, sent: number): Buffer {
     const { entries, bytes } = this;

@@ -4,10 +4,12 @@
 
 import cluster from 'node:cluster';
 import net from 'node:net';
+import type { Duplex } from 'node:stream';
 import { constants } from 'node:os';
 import { attempt } from '../attempt.ts';
 import {
   BACKLOG,
+  type Carrier,
   type ConnectOwner,
   type Endpoint,
   KEEP_ALIVE,
@@ -79,6 +81,10 @@ export class NodeReactor extends StreamHost implements Reactor {
 
   room(): number {
     return roomForSockets();
+  }
+
+  adopt(stream: Duplex, carrier: Carrier): Socket {
+    return new StreamSocket(this, stream, carrier);
   }
 
   /** A socket over one of Node's. */

@@ -1,20 +1,25 @@
-// Keeps the process alive while somebody waits for a socket. The sockets themselves never do (R8), so a
-// process in which all wait for nothing ends instead of hanging.
-//
-// What the sockets over Node's streams have in common: they gather what a turn writes, keep the process alive
-// while somebody waits for them, and say when a batch of events begins and ends. The portable reactor is one;
-// the epoll reactor has one for what only Node can do, such as TLS.
+// What the sockets over Node's streams have in common: they gather what a turn writes, keep the process alive while
+// somebody waits for them, and say when a batch of events begins and ends. The portable reactor is one; the epoll reactor has
+// one for what only Node can do, such as TLS.
 
 import type net from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { Carrier, Host, Socket } from '../contract.ts';
+import type { Host } from '../contract.ts';
 import { DeadPeers, type Debtor, queuedByTable, silenceByTable } from '../peers.ts';
-import { StreamSocket, type StreamWriter } from './stream-socket.ts';
+
+/** A socket, to those who tell it of the end of its turn. */
+interface Written {
+  flushTurn(): void;
+}
 
 /** A timer's longest delay; it only stands for the waiting. */
 const FOREVER = 2_147_483_647;
 
-export class Holds {
+/**
+ * Keeps the process alive while somebody waits for a socket. The sockets themselves never do (R8), so a process in which all
+ * wait for nothing ends instead of hanging.
+ */
+class Holds {
   #count = 0;
   #timer: NodeJS.Timeout | null = null;
 
@@ -35,7 +40,7 @@ export class StreamHost {
   host: Host | null = null;
   readonly holds = new Holds();
   /** Written to in this turn. */
-  #dirty: StreamWriter[] = [];
+  #dirty: Written[] = [];
   #isTelling = false;
   /** Bytes that the kernel holds for the peer of one of Node's sockets; undefined if it cannot be asked (R15). */
   readonly queued: (stream: Duplex) => number | undefined;
@@ -51,17 +56,13 @@ export class StreamHost {
     this.silence = silence;
   }
 
-  adopt(stream: Duplex, carrier: Carrier): Socket {
-    return new StreamSocket(this, stream, carrier);
-  }
-
   hold(): () => void {
     this.holds.add();
     return () => this.holds.remove();
   }
 
   /** Calls `socket.flushTurn()` at the end of the turn. */
-  flushLater(socket: StreamWriter): void {
+  flushLater(socket: Written): void {
     if (this.#dirty.push(socket) === 1 && !this.#isTelling) void settled.then(this.#flushAll);
   }
 

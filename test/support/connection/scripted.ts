@@ -43,6 +43,14 @@ export class ScriptedSocket implements Socket {
     this.#tell();
   }
 
+  get position(): number {
+    return this.written;
+  }
+
+  get waiting(): number {
+    return this.written - this.sent;
+  }
+
   get isReadable(): boolean {
     return this.#chunks.length > 0 || this.#end !== undefined;
   }
@@ -52,6 +60,12 @@ export class ScriptedSocket implements Socket {
     if (chunk !== undefined) return chunk;
     if (this.#end instanceof Error) throw this.#end;
     return this.#end;
+  }
+
+  readOrWant(): Buffer | null | undefined {
+    const data = this.read();
+    if (data === undefined) this.wantRead();
+    return data;
   }
 
   readInto(buffer: Uint8Array): number | undefined {
