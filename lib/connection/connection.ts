@@ -1,13 +1,7 @@
-// What a connection shows of the socket that it stands on, and what can be set there. The socket is not the same for
-// ever: another one takes over when TLS begins.
-//
-// The half of a connection that reads, in both faces: `read`, `readLine` and their kin for coroutines, `recv` for
-// callbacks. It stands apart from `Connection`, which adds writing and closing. What it reads from, and who may read,
-// is `Input`.
-//
-// An established byte stream, with both faces: `recv` and `send` for callbacks, `read`, `write` and
-// their kin for coroutines; those that read stand in reading-half.ts. A connection is open until `close`,
-// `reset` or its idle timeout; from then on whoever waits on it, or comes, is told so (N7).
+// An established byte stream, with both faces: `recv` and `send` for callbacks; `read`, `write` and their kin for coroutines.
+// What it reads from, and who may read, is `Input`; what it writes to `Output`. The socket beneath is not the same for ever:
+// another one takes over when TLS begins. A connection is open until `close`, `reset` or its idle timeout; from then on whoever
+// waits on it, or comes, is told so (N7).
 
 import type { Duplex } from 'node:stream';
 import { suspend } from '../../scheduler/interop/suspend.ts';
@@ -28,10 +22,18 @@ import {
   limitOf,
   LineFraming,
   PeekFraming,
-  readFrame,
   SizeFraming,
 } from './framing.ts';
-import { Input, type OnData, readFrom, readInto, readOnLoan, type ReadOperation, Receipt } from './input.ts';
+import {
+  Input,
+  type OnData,
+  readFrame,
+  readFrom,
+  readInto,
+  readOnLoan,
+  type ReadOperation,
+  Receipt,
+} from './input.ts';
 import { Linger, Uptake } from './linger.ts';
 import { end, flush, Output, write } from './output.ts';
 import type { Loan } from './relay-buffer.ts';
@@ -39,9 +41,43 @@ import { type StartTlsOptions, Upgrade } from './start-tls.ts';
 import { IdleTimer, RequestTimer } from './timeouts.ts';
 import { ConnectionDuplex, SecureDuplex } from './to-duplex.ts';
 
-export abstract class SocketSettings {
-  /** @internal */
-  protected socket: Socket;
+/** For those who name no limit. */
+const LINES = new LineFraming(DEFAULT_LIMIT);
+
+/**
+ * A TCP or Unix connection. `listen`, `dial`, `serve` and `EventLoop` make them.
+ *
+ * @example
+ * ```ts
+ * import { dial, listen, run, spawn } from 'skein';
+ *
+ * await run(function* () {
+ *   const acceptor = yield* listen(0);
+ *   spawn(function* () {
+ *     const conn = yield* acceptor.accept();
+ *     yield* conn.write('hello');
+ *     conn.close();
+ *     acceptor.close();
+ *   });
+ *   const conn = yield* dial(acceptor.address);
+ *   console.log(String(yield* conn.read())); // hello
+ *   conn.close();
+ * });
+ * ```
+ */
+export class Connection {
+  /** @internal The event loop that it was added to. */
+  loop: { forget(conn: Connection): void } | null = null;
+  /** @internal */ readonly input: Input;
+  readonly #readOperation: ReadOperation;
+  readonly #output: Output;
+  #socket: Socket;
+  readonly #scheduler: Scheduler;
+  /** The host that was dialled; '' if none was. */
+  readonly #host: string;
+  /** Makes the error that later users get; null while open. */
+  #closed: (() => Error) | null = null;
+  #linger: Linger | null = null;
   // Made when somebody asks: there may be tens of thousands of connections.
   #localAddress: Address | null = null;
   #remoteAddress: Address | null = null;
@@ -49,69 +85,13 @@ export abstract class SocketSettings {
   #keepAlive = KEEP_ALIVE;
 
   /** @internal */
-  constructor(socket: Socket) {
-    this.socket = socket;
-  }
-
-  /** This side's address. */
-  get localAddress(): Address {
-    this.#localAddress ??= Address.of(this.socket.localAddress);
-    return this.#localAddress;
-  }
-
-  /** The peer's address, as it was when the connection was made. */
-  get remoteAddress(): Address {
-    this.#remoteAddress ??= Address.of(this.socket.remoteAddress);
-    return this.#remoteAddress;
-  }
-
-  /** What was agreed on with the peer; null for a connection without TLS. */
-  get tls(): TlsInfo | null {
-    return tlsInfoOf(this.socket);
-  }
-
-  /** Bytes that the kernel has taken. */
-  get bytesWritten(): number {
-    return this.socket.sent;
-  }
-
-  /** Small writes are sent at once, without Nagle's delay. Default true. */
-  get noDelay(): boolean {
-    return this.#noDelay;
-  }
-  set noDelay(on: boolean) {
-    this.#noDelay = on;
-    this.socket.setNoDelay(on);
-  }
-
-  /**
-   * Milliseconds of silence before a dead peer is probed for; 0 or `Infinity` for never. Default 15,000. A peer that answers none of ten
-   * probes, one a second, is given up: who reads or writes gets an `ETIMEDOUT`. So is one that has not acknowledged what it
-   * was sent, in about the same time. One that is there and does not read is not.
-   */
-  get keepAlive(): number {
-    return this.#keepAlive;
-  }
-  set keepAlive(ms: number) {
-    checkDuration(ms, 'keepAlive');
-    this.#keepAlive = ms;
-    this.socket.setKeepAlive(ms === Infinity ? 0 : ms);
-  }
-}
-
-/** For those who name no limit. */
-const LINES = new LineFraming(DEFAULT_LIMIT);
-
-export abstract class ReadingHalf extends SocketSettings {
-  /** @internal */
-  protected readonly input: Input;
-  readonly #readOperation: ReadOperation;
-
-  /** @internal */
-  constructor(socket: Socket, isAdded: boolean, scheduler: Scheduler) {
-    super(socket);
-    this.input = new Input(socket, isAdded, scheduler);
+  constructor(socket: Socket, isAdded: boolean, scheduler: Scheduler, host = '') {
+    this.#output = new Output(socket, scheduler);
+    this.input = new Input(socket, isAdded, this.#output, scheduler);
     this.#readOperation = readFrom(this.input);
+    this.#socket = socket;
+    this.#scheduler = scheduler;
+    this.#host = host;
   }
 
   // Coroutine face.
@@ -234,80 +214,6 @@ export abstract class ReadingHalf extends SocketSettings {
     return readFrame(this.input, framing);
   }
 
-  // Callback face.
-
-  /**
-   * Asks for the next bytes, once: `onData(data, null)`, `onData(null, null)` at the end of the stream,
-   * `onData(null, error)`. It is never called inside this call, and not while the connection is taken
-   * out of its event loop; what `listen`, `dial` and `serve` give needs none.
-   *
-   * @returns a function that takes the request back
-   * @throws BusyError if somebody reads already; TypeError if `onData` is not a function
-   */
-  recv(onData: OnData): () => void {
-    const receipt = new Receipt(this.input, onData);
-    return () => receipt.cancel();
-  }
-
-  /** Bytes that were read, less those that were put back. */
-  get bytesRead(): number {
-    return this.input.bytesRead;
-  }
-
-  /** @internal */
-  setAdded(isAdded: boolean): void {
-    this.input.setAdded(isAdded);
-  }
-
-  /** @internal */
-  onReadable(): void {
-    this.input.reader?.notify();
-  }
-}
-
-/**
- * A TCP or Unix connection. `listen`, `dial`, `serve` and `EventLoop` make them.
- *
- * @example
- * ```ts
- * import { dial, listen, run, spawn } from 'skein';
- *
- * await run(function* () {
- *   const acceptor = yield* listen(0);
- *   spawn(function* () {
- *     const conn = yield* acceptor.accept();
- *     yield* conn.write('hello');
- *     conn.close();
- *     acceptor.close();
- *   });
- *   const conn = yield* dial(acceptor.address);
- *   console.log(String(yield* conn.read())); // hello
- *   conn.close();
- * });
- * ```
- */
-export class Connection extends ReadingHalf {
-  /** @internal The event loop that it was added to. */
-  loop: { forget(conn: Connection): void } | null = null;
-  readonly #scheduler: Scheduler;
-  /** The host that was dialled; '' if none was. */
-  readonly #host: string;
-  readonly #output: Output;
-  /** Makes the error that later users get; null while open. */
-  #closed: (() => Error) | null = null;
-  #linger: Linger | null = null;
-
-  /** @internal */
-  constructor(socket: Socket, isAdded: boolean, scheduler: Scheduler, host = '') {
-    super(socket, isAdded, scheduler);
-    this.#scheduler = scheduler;
-    this.#host = host;
-    this.#output = new Output(socket, scheduler);
-    socket.owner = this;
-  }
-
-  // Coroutine face.
-
   /**
    * Writes text (as UTF-8) or bytes. Returns at once while at most 64 KiB wait for the kernel; the
    * writes of a turn go out together. The caller owns its buffer again when it returns or throws.
@@ -318,7 +224,8 @@ export class Connection extends ReadingHalf {
    * write that failed (`EPIPE`, `ECONNRESET`, …)
    */
   write(data: string | Uint8Array): Operation<void> {
-    checkData(data);
+    // Looked at here, since this is done for each message.
+    if (typeof data !== 'string' && !(data instanceof Uint8Array)) checkData(data);
     return write(this.#output, data);
   }
 
@@ -374,6 +281,19 @@ export class Connection extends ReadingHalf {
   }
 
   // Callback face.
+
+  /**
+   * Asks for the next bytes, once: `onData(data, null)`, `onData(null, null)` at the end of the stream,
+   * `onData(null, error)`. It is never called inside this call, and not while the connection is taken
+   * out of its event loop; what `listen`, `dial` and `serve` give needs none.
+   *
+   * @returns a function that takes the request back
+   * @throws BusyError if somebody reads already; TypeError if `onData` is not a function
+   */
+  recv(onData: OnData): () => void {
+    const receipt = new Receipt(this.input, onData);
+    return () => receipt.cancel();
+  }
 
   /**
    * Writes, without limit; `onSent(error)` comes when the kernel has taken the bytes, or never will.
@@ -449,6 +369,63 @@ export class Connection extends ReadingHalf {
     return new SecureDuplex(tls, this, this.input, this.#output, this.#scheduler);
   }
 
+  // What it is, and what can be set.
+
+  /** This side's address. */
+  get localAddress(): Address {
+    this.#localAddress ??= Address.of(this.#socket.localAddress);
+    return this.#localAddress;
+  }
+
+  /** The peer's address, as it was when the connection was made. */
+  get remoteAddress(): Address {
+    this.#remoteAddress ??= Address.of(this.#socket.remoteAddress);
+    return this.#remoteAddress;
+  }
+
+  /** What was agreed on with the peer; null for a connection without TLS. */
+  get tls(): TlsInfo | null {
+    return tlsInfoOf(this.#socket);
+  }
+
+  /** Bytes that the kernel has taken. */
+  get bytesWritten(): number {
+    return this.#socket.sent;
+  }
+
+  /** Small writes are sent at once, without Nagle's delay. Default true. */
+  get noDelay(): boolean {
+    return this.#noDelay;
+  }
+  set noDelay(on: boolean) {
+    this.#noDelay = on;
+    this.#socket.setNoDelay(on);
+  }
+
+  /**
+   * Milliseconds of silence before a dead peer is probed for; 0 or `Infinity` for never. Default 15,000. A peer that answers none of ten
+   * probes, one a second, is given up: who reads or writes gets an `ETIMEDOUT`. So is one that has not acknowledged what it
+   * was sent, in about the same time. One that is there and does not read is not.
+   */
+  get keepAlive(): number {
+    return this.#keepAlive;
+  }
+  set keepAlive(ms: number) {
+    checkDuration(ms, 'keepAlive');
+    this.#keepAlive = ms;
+    this.#socket.setKeepAlive(ms === Infinity ? 0 : ms);
+  }
+
+  /** Bytes that were read, less those that were put back. */
+  get bytesRead(): number {
+    return this.input.bytesRead;
+  }
+
+  /** @internal */
+  setAdded(isAdded: boolean): void {
+    this.input.setAdded(isAdded);
+  }
+
   /** Closed on this side, by `close`, `reset` or the idle timeout. */
   get isClosed(): boolean {
     return this.#closed !== null;
@@ -471,7 +448,7 @@ export class Connection extends ReadingHalf {
         this.#output.waiting > 0,
       ),
     );
-    this.#output.idle = this.input.idle;
+    this.#output.watchWith(this.input.idle);
     this.input.idle.start(ms === Infinity ? 0 : ms);
   }
 
@@ -514,17 +491,11 @@ export class Connection extends ReadingHalf {
     });
   }
 
-  /** @internal */
-  onSent(): void {
-    this.#output.onSent();
-  }
-
   /** TLS has begun. */
   #resume(socket: Socket): void {
-    this.socket = socket;
+    this.#socket = socket;
     this.input.resume(socket);
     this.#output.resume(socket);
-    socket.owner = this;
     socket.setKeepAlive(this.keepAlive);
     this.input.idle?.touch();
   }
@@ -532,14 +503,14 @@ export class Connection extends ReadingHalf {
   #abort(reason: () => Error): void {
     if (this.#closed !== null) return;
     this.#shut(reason);
-    this.socket.reset();
+    this.#socket.reset();
     this.#output.abort(reason);
   }
 
   #shut(reason: () => Error): void {
     this.#closed = reason;
     // Perhaps TLS was being started.
-    this.#output.resume(this.socket);
+    this.#output.resume(this.#socket);
     this.loop?.forget(this);
     this.loop = null;
     this.input.idle?.stop();
@@ -550,7 +521,7 @@ export class Connection extends ReadingHalf {
 
   #shutAndLinger(reason: () => Error): Linger {
     this.#shut(reason);
-    this.#linger = new Linger(this.socket, this.#output, this.#scheduler.timers);
+    this.#linger = new Linger(this.#socket, this.#output, this.#scheduler.timers);
     return this.#linger;
   }
 

@@ -1,14 +1,13 @@
-// Reads of a whole frame: a line, so many bytes. One kind of operation for all of them; a framing looks at the bytes
+// How a whole frame is told from what follows it: a line, so many bytes. A framing looks at the bytes
 // that are held and takes its frame once that is complete. Until then they stay where they are, so one
 // that is cancelled or loses in a `select` leaves each byte to the next reader (N8).
 
 import { constants } from 'node:buffer';
 import { checkOptions, optionNames } from '../../scheduler/kernel/arguments.ts';
 import { inWords } from '../../scheduler/kernel/errors.ts';
-import { atLeaf, kind, Leaf, type Operation } from '../../scheduler/kernel/operation.ts';
+import { atLeaf } from '../../scheduler/kernel/operation.ts';
 import { checkCount } from '../common/checks.ts';
 import { LimitError, UnexpectedEofError } from '../common/errors.ts';
-import type { Input } from './input.ts';
 import type { Held } from './read-buffer.ts';
 
 /** Bytes of a line or a frame, unless said otherwise (N9). */
@@ -35,27 +34,6 @@ export interface Framing<T> {
   /** What there is to say at the end of the stream, with what is held no complete frame. */
   end(held: Held): T;
 }
-
-/** Reads one frame. */
-export function readFrame<T>(input: Input, framing: Framing<T>): Operation<T> {
-  return new Leaf<unknown, Input, Framing<unknown>>(
-    FRAME,
-    input,
-    framing,
-  ) as Operation<unknown> as Operation<T>;
-}
-
-const FRAME = kind<unknown, Input, Framing<unknown>>({
-  poll(operation) {
-    const frame = operation.target.takeFrame(operation, operation.item);
-    if (frame === undefined) return false;
-    operation.value = frame;
-    return true;
-  },
-  arm: (operation) => operation.target.awaitMore(operation),
-  disarm: (operation) => operation.target.abandon(operation),
-  describe: ({ target, item }) => `${item.describe()} from ${target.peer}`,
-});
 
 /** Text up to the end of its line, which is '\n' or '\r\n'. */
 export class LineFraming implements Framing<string | null> {

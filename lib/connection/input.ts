@@ -1,21 +1,18 @@
-// The reading side of a connection. One reader at a time, be it an operation or a `recv`: it claims the
-// connection, is told when there is something, and takes it from the connection (N2); so bytes that
-// arrived for a reader that was cancelled are there for the next one. Those of a frame that is not complete are
-// held here, before what the socket has; a connection that was never asked for a frame holds nothing.
-//
-// The ways to read what comes, as it comes: the operations `read` and `readInto`, and the receipt of `recv`. Each takes
-// from the `Input` that it belongs to.
+// The reading side of a connection. One reader at a time, be it an operation or a `recv`: it claims the connection, is told
+// when there is something, and takes it from here (N2); so bytes that arrived for a reader that was cancelled are there for the
+// next one. Those of a frame that is not complete are held here, before what the socket has; a connection that was never asked
+// for a frame holds nothing. Below are the ways to read: the operations, and the receipt of `recv`.
 
 import { BusyError } from '../../scheduler/kernel/errors.ts';
-import { atLeaf, IDLE, kind, Leaf, NEW } from '../../scheduler/kernel/operation.ts';
+import { atLeaf, IDLE, kind, Leaf, NEW, type Operation } from '../../scheduler/kernel/operation.ts';
 import type { Scheduler } from '../../scheduler/kernel/scheduler.ts';
 import { Address } from '../common/address.ts';
 import { checkCallback } from '../common/checks.ts';
 import { Callbacks, ioError } from '../common/errors.ts';
-import type { Socket } from '../reactor/contract.ts';
+import type { Socket, SocketOwner } from '../reactor/contract.ts';
 import type { Framing } from './framing.ts';
 import { Held } from './read-buffer.ts';
-import type { Loan } from './relay-buffer.ts';
+import { Loan } from './relay-buffer.ts';
 import type { IdleTimer, RequestTimer } from './timeouts.ts';
 
 /** Whoever waits for the connection to be readable: an operation or a `recv`. */
@@ -27,33 +24,45 @@ export interface Reader {
 /** Chunks that one look at the socket takes for a frame; then others have their turn. */
 const CHUNKS = 4;
 
-export class Input {
+export class Input implements SocketOwner {
   /** Whoever waits, until it has taken what came. */
   reader: Reader | null = null;
-  /** Calls those of `recv`. */
-  readonly callbacks: Callbacks;
+  /** Another one takes over when TLS begins. */
+  #socket: Socket;
+  /** Whether input is delivered: false after `EventLoop.del`. */
+  #isAdded: boolean;
   /** The only one who may read, once the connection was given up to a stream. */
   #taker: Reader | null = null;
+  /** Makes the error of whoever reads after the connection was closed. */
+  #closed: (() => Error) | null = null;
+  /** What came and was not taken, or was put back; null until there is such a thing. */
+  #held: Held | null = null;
   bytesRead = 0;
   /** Hears of each byte; null while there is no idle timeout. */
   idle: IdleTimer | null = null;
   /** Hears of each byte, too; null while there is no limit to the time of a request. */
   request: RequestTimer | null = null;
-  /** Another one takes over when TLS begins. */
-  #socket: Socket;
-  /** What came and was not taken, or was put back; null until there is such a thing. */
-  #held: Held | null = null;
+  /** Calls those of `recv`. */
+  readonly callbacks: Callbacks;
   /** TLS is being started: nothing that is put back would have come over it. */
   #isSurrendered = false;
-  /** Whether input is delivered: false after `EventLoop.del`. */
-  #isAdded: boolean;
-  /** Makes the error of whoever reads after the connection was closed. */
-  #closed: (() => Error) | null = null;
+  /** The other side of the connection, which is told of what was sent. */
+  readonly #output: Pick<SocketOwner, 'onSent'>;
 
-  constructor(socket: Socket, isAdded: boolean, scheduler: Scheduler) {
-    this.callbacks = new Callbacks(scheduler);
+  constructor(socket: Socket, isAdded: boolean, output: Pick<SocketOwner, 'onSent'>, scheduler: Scheduler) {
     this.#socket = socket;
     this.#isAdded = isAdded;
+    this.#output = output;
+    this.callbacks = new Callbacks(scheduler);
+    socket.owner = this;
+  }
+
+  onReadable(): void {
+    this.reader?.notify();
+  }
+
+  onSent(): void {
+    this.#output.onSent();
   }
 
   get peer(): Address {
@@ -91,9 +100,26 @@ export class Input {
    */
   takeFor(reader: Reader): Buffer | null | undefined {
     if (!this.#mayTake(reader)) return undefined;
-    const data =
-      this.#held !== null && this.#held.size > 0 ? this.#held.take(this.#held.size) : this.#read(reader);
+    const data = this.#hasHeld() ? this.#held!.take(this.#held!.size) : this.#read(reader);
     if (data !== undefined) this.#took(reader, data === null ? 0 : data.byteLength);
+    return data;
+  }
+
+  /** As `takeFor`, and as `await` if nothing has come: the socket is asked once. */
+  takeOrAwait(reader: Reader): Buffer | null | undefined {
+    if (this.#hasHeld() || !this.#mayTake(reader)) {
+      const data = this.takeFor(reader);
+      if (data === undefined) this.await(reader);
+      return data;
+    }
+    let data: Buffer | null | undefined;
+    try {
+      data = this.#socket.readOrWant();
+    } catch (error) {
+      throw this.#failed(reader, error);
+    }
+    if (data === undefined) this.reader = reader;
+    else this.#took(reader, data === null ? 0 : data.byteLength);
     return data;
   }
 
@@ -171,6 +197,7 @@ export class Input {
   /** Goes on with another socket. */
   resume(socket: Socket): void {
     this.#socket = socket;
+    socket.owner = this;
     this.#isSurrendered = false;
     this.reader = null;
   }
@@ -275,18 +302,33 @@ export function readFrom(input: Input): ReadOperation {
 }
 
 /** As many bytes as there are and the buffer holds; 0 at the end of the stream. */
-export function readInto(input: Input, buffer: Uint8Array): Leaf<number, Input, Uint8Array> {
-  return new Leaf<number, Input, Uint8Array>(READ_INTO, input, buffer);
+export function readInto(input: Input, buffer: Uint8Array): Operation<number> {
+  return new Leaf<number, Input, Uint8Array | Loan>(READ_INTO, input, buffer);
 }
 
 /** The same into a buffer that is borrowed when bytes have come; whoever reads gives it back. */
-export function readOnLoan(input: Input, loan: Loan): Leaf<number, Input, Loan> {
-  return new Leaf<number, Input, Loan>(READ_ON_LOAN, input, loan);
+export function readOnLoan(input: Input, loan: Loan): Operation<number> {
+  return new Leaf<number, Input, Uint8Array | Loan>(READ_INTO, input, loan);
+}
+
+/** Reads one frame. */
+export function readFrame<T>(input: Input, framing: Framing<T>): Operation<T> {
+  return new Leaf<unknown, Input, Framing<unknown>>(
+    FRAME,
+    input,
+    framing,
+  ) as Operation<unknown> as Operation<T>;
 }
 
 const READ = kind<Buffer | null, Input>({
   poll(operation) {
     const data = operation.target.takeFor(operation);
+    if (data === undefined) return false;
+    operation.value = data;
+    return true;
+  },
+  pollOrArm(operation) {
+    const data = operation.target.takeOrAwait(operation);
     if (data === undefined) return false;
     operation.value = data;
     return true;
@@ -300,9 +342,15 @@ const READ = kind<Buffer | null, Input>({
   },
 });
 
-const READ_INTO = kind<number, Input, Uint8Array>({
+const READ_INTO = kind<number, Input, Uint8Array | Loan>({
   poll(operation) {
-    const size = operation.target.takeInto(operation, operation.item);
+    const { target, item } = operation;
+    let size: number | undefined;
+    try {
+      size = target.takeInto(operation, item instanceof Loan ? item.take() : item);
+    } finally {
+      if (size === undefined && item instanceof Loan) item.give();
+    }
     if (size === undefined) return false;
     operation.value = size;
     return true;
@@ -312,22 +360,16 @@ const READ_INTO = kind<number, Input, Uint8Array>({
   describe: ({ target }) => `reading from ${target.peer}`,
 });
 
-const READ_ON_LOAN = kind<number, Input, Loan>({
+const FRAME = kind<unknown, Input, Framing<unknown>>({
   poll(operation) {
-    const { target, item } = operation;
-    let size: number | undefined;
-    try {
-      size = target.takeInto(operation, item.take());
-    } finally {
-      if (size === undefined) item.give();
-    }
-    if (size === undefined) return false;
-    operation.value = size;
+    const frame = operation.target.takeFrame(operation, operation.item);
+    if (frame === undefined) return false;
+    operation.value = frame;
     return true;
   },
-  arm: (operation) => operation.target.await(operation, true),
+  arm: (operation) => operation.target.awaitMore(operation),
   disarm: (operation) => operation.target.abandon(operation),
-  describe: ({ target }) => `reading from ${target.peer}`,
+  describe: ({ target, item }) => `${item.describe()} from ${target.peer}`,
 });
 
 /** What `recv` calls back: with bytes, with null for the end of the stream, or with null and an error. */

@@ -1,16 +1,7 @@
-// The end of a connection after `close`: what was written is still delivered, then writing is shut down
-// and input is discarded until the peer's end; closing with unread input would send a reset, which takes
-// back delivered bytes on the peer's side. A peer that takes nothing, or too little, is given up (`Patience`). One that has
-// taken everything, and does not end, needs no reset: the kernel does the rest.
-//
-// How long a peer is waited for that still has to take what is left for it, or to answer. One that makes no progress for
-// 5 s is given up, and so is one that takes less than 1 KiB/s for 30 s (N6). Progress is what the peer takes, and not
-// what the kernel does: that may have accepted megabytes at once. So there is no limit to the time in all: a slow but
-// steady reader gets everything.
-//
-// How much a peer takes, for timers that must tell a slow reader from one that is gone: that the kernel has taken the
-// bytes says nothing of the peer. A look is a system call, and compares with the look before. So it costs nothing until
-// a timer is about to give a connection up, and is not for anything that happens per message.
+// The end of a connection after `close`: what was written is still delivered, then writing is shut down and input is discarded
+// until the peer's end; closing with unread input would send a reset, which takes back delivered bytes on the peer's side. A
+// peer that takes nothing, or too little, is given up (N6); one that has taken everything, and does not end, needs no reset: the
+// kernel does the rest. `Patience` says how long a peer is waited for, and `Uptake` what it takes.
 
 import { ClosedError } from '../../scheduler/kernel/errors.ts';
 import { Timer, type Timers } from '../../scheduler/kernel/timers.ts';
@@ -143,6 +134,11 @@ export interface Waited {
   giveUp(hasAll: boolean): void;
 }
 
+/**
+ * One that makes no progress for 5 s is given up, and so is one that takes less than 1 KiB/s for 30 s (N6). Progress is what
+ * the peer takes, and not what the kernel does: that may have accepted megabytes at once. So there is no limit to the time in
+ * all: a slow but steady reader gets everything.
+ */
 export class Patience {
   readonly #peer: Waited;
   readonly #timer: Timer;
@@ -190,6 +186,11 @@ export interface Taken {
   readonly socket: Pick<Socket, 'unacknowledged' | 'written' | 'sent'>;
 }
 
+/**
+ * Tells a slow reader from one that is gone: that the kernel has taken the bytes says nothing of the peer. A look is a system
+ * call, and compares with the look before; so it costs nothing until a timer is about to give a connection up, and is not for
+ * anything that happens per message.
+ */
 export class Uptake {
   readonly #output: Taken;
   /** What the peer had taken at the last look; undefined before the first. */

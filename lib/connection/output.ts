@@ -1,14 +1,11 @@
-// The writing side of a connection. Small writes are copied and gathered by the reactor, so most writes
-// never wait; while more than HIGH_WATER_MARK bytes wait for the kernel, writers do, first come, first
-// served (N3). A write is handed over whole or not at all, so no two interleave, and one that was handed
-// over is delivered even if its writer is cancelled (N8).
+// The writing side of a connection, and the operations on it: `write`, `flush` and `end`. Small writes are copied and gathered
+// by the reactor, so most writes never wait; while more than HIGH_WATER_MARK bytes wait for the kernel, writers do, first come,
+// first served (N3). A write is handed over whole or not at all, so no two interleave, and one that was handed over is
+// delivered even if its writer is cancelled (N8). The bytes are counted by the socket.
 //
 //   write ──► room, and nobody ahead? ── no ─► join #writers
 //               │ yes
 //               └─► hand over ──► little enough waiting? ── no ─► join #drains until `sent` has come far enough
-//
-// The operations on the writing side of a connection: `write`, `flush` and `end`. Each waits in the
-// `Output` that it belongs to, for its turn or for the kernel.
 
 import { CancelledError, ClosedError } from '../../scheduler/kernel/errors.ts';
 import { atLeaf, core, FAILED, kind, Leaf, type Operation } from '../../scheduler/kernel/operation.ts';
@@ -38,19 +35,20 @@ export class Output {
   /** Waiting for their turn: nothing of theirs is accepted. */
   writers: WaitQueue<DrainOperation> | null = null;
   /** Handed over, waiting for the kernel. */
-  drains: WaitQueue<DrainOperation> | null = null;
+  #drains: WaitQueue<DrainOperation> | null = null;
   /** Callbacks of `send`, by the byte after which each is due. */
   #callbacks: Sending[] | null = null;
   /** Calls them. */
   readonly #called: Callbacks;
+  readonly #scheduler: Scheduler;
   /** Hears of each byte that the kernel takes; null while there is no idle timeout. */
-  idle: IdleTimer | null = null;
+  #idle: IdleTimer | null = null;
   /** `end` was performed. */
   #isEnded = false;
   /** Makes the error of whoever writes after the connection was closed. */
   #closed: (() => Error) | null = null;
-  #handedOver = 0;
-  readonly #scheduler: Scheduler;
+  /** Those who want to know when the kernel has taken more: writers, drains, callbacks, an idle timer. */
+  #watchers = 0;
 
   constructor(socket: Socket, scheduler: Scheduler) {
     this.socket = socket;
@@ -64,11 +62,12 @@ export class Output {
 
   /** Bytes that were handed over in all. */
   get position(): number {
-    return this.#handedOver;
+    return this.socket.position;
   }
 
+  /** Bytes that the kernel has not taken, or never will. */
   get waiting(): number {
-    return this.#handedOver - this.socket.sent;
+    return this.socket.waiting;
   }
 
   /** Throws if nothing can be written any more. */
@@ -93,19 +92,20 @@ export class Output {
 
   /** Whether a write of so many bytes need not wait. */
   hasRoomFor(size: number): boolean {
-    return !hasMembers(this.writers) && this.waiting + size <= HIGH_WATER_MARK;
+    return (
+      (this.writers === null || this.writers.first === null) && this.socket.waiting + size <= HIGH_WATER_MARK
+    );
   }
 
   handOver(bytes: Uint8Array, isOwned: boolean): void {
-    this.#handedOver += bytes.byteLength;
     this.socket.write(bytes, isOwned);
-    if (this.#isWatched()) this.socket.wantSent();
+    if (this.#watchers > 0) this.socket.wantSent();
   }
 
   /** The same with a copy of it. */
   handOverCopy(data: string | Uint8Array): void {
-    this.#handedOver += this.socket.writeCopy(data);
-    if (this.#isWatched()) this.socket.wantSent();
+    this.socket.writeCopy(data);
+    if (this.#watchers > 0) this.socket.wantSent();
   }
 
   send(bytes: Uint8Array, onSent: OnSent | undefined): void {
@@ -126,7 +126,8 @@ export class Output {
 
   /** Calls back, later, when the kernel has taken all that was handed over, or never will. */
   whenSent(onSent: OnSent): void {
-    (this.#callbacks ??= []).push({ until: this.#handedOver, onSent });
+    (this.#callbacks ??= []).push({ until: this.socket.position, onSent });
+    this.#watchers++;
     this.socket.wantSent();
   }
 
@@ -137,18 +138,18 @@ export class Output {
 
   /** The kernel has taken more, or a write has failed. */
   onSent(): void {
-    this.idle?.touch();
+    this.#idle?.touch();
     const { writeError, sent } = this.socket;
-    for (let drain = this.drains?.first ?? null; drain !== null;) {
+    for (let drain = this.#drains?.first ?? null; drain !== null;) {
       const next = drain.behind as DrainOperation | null;
       if (writeError !== undefined || sent >= drain.item.until) {
-        this.drains!.remove(drain);
+        this.leave(drain);
         drain.notify();
       }
       drain = next;
     }
     this.wakeWriter();
-    if (this.waiting > 0 && writeError === undefined && this.#isWatched()) this.socket.wantSent();
+    if (this.waiting > 0 && writeError === undefined && this.#watchers > 0) this.socket.wantSent();
     const callbacks = this.#callbacks;
     if (callbacks === null || callbacks.length === 0) return;
     const isDue = ({ until }: Sending): boolean => writeError !== undefined || until <= sent;
@@ -156,28 +157,41 @@ export class Output {
     if (later === 0) return;
     const failure = writeError === undefined ? null : this.error();
     const due = callbacks.splice(0, later === -1 ? Infinity : later);
+    this.#watchers -= due.length;
     for (const { onSent } of due) this.#called.call(onSent, failure, undefined);
-  }
-
-  /** Somebody wants to know when the kernel has taken more. */
-  #isWatched(): boolean {
-    return this.idle !== null || hasMembers(this.drains) || hasMembers(this.writers) || this.#hasCallbacks();
   }
 
   #hasCallbacks(): boolean {
     return this.#callbacks !== null && this.#callbacks.length > 0;
   }
 
+  /** Has a timer hear of each byte that the kernel takes. */
+  watchWith(idle: IdleTimer): void {
+    if (this.#idle === null) this.#watchers++;
+    this.#idle = idle;
+  }
+
   /** Joins those who wait for the kernel. */
   awaitDrain(operation: DrainOperation): void {
-    (this.drains ??= new WaitQueue()).push(operation);
-    this.socket.wantSent();
+    this.#join((this.#drains ??= new WaitQueue()), operation);
   }
 
   /** Joins those who wait for their turn. */
   awaitTurn(operation: DrainOperation): void {
-    (this.writers ??= new WaitQueue()).push(operation);
+    this.#join((this.writers ??= new WaitQueue()), operation);
+  }
+
+  #join(queue: WaitQueue<DrainOperation>, operation: DrainOperation): void {
+    queue.push(operation);
+    this.#watchers++;
     this.socket.wantSent();
+  }
+
+  /** Leaves whichever of these it has joined. */
+  leave(operation: DrainOperation): void {
+    if (operation.queue === null) return;
+    (operation.queue as WaitQueue<DrainOperation>).remove(operation);
+    this.#watchers--;
   }
 
   /** The first writer in the queue may try. It leaves the queue itself, so that nobody overtakes it. */
@@ -201,34 +215,30 @@ export class Output {
   close(reason: () => Error): void {
     this.#closed ??= reason;
     this.socket.keep();
-    const { drains } = this;
-    if (drains !== null)
-      for (let drain = drains.shift(); drain !== null; drain = drains.shift()) drain.notify();
+    for (let drain; (drain = this.#drains?.first ?? null) !== null;) {
+      this.leave(drain);
+      drain.notify();
+    }
     this.wakeWriter();
   }
 
   /** What was not sent is lost: the callbacks of `send` hear of it. */
   abort(reason: () => Error): void {
     this.close(reason);
-    for (const { onSent } of this.#callbacks?.splice(0) ?? [])
-      queueMicrotask(() => guarded(this.#scheduler, onSent, reason()));
+    const callbacks = this.#callbacks?.splice(0) ?? [];
+    this.#watchers -= callbacks.length;
+    for (const { onSent } of callbacks) queueMicrotask(() => guarded(this.#scheduler, onSent, reason()));
   }
-}
-
-function hasMembers(queue: WaitQueue<DrainOperation> | null): boolean {
-  return queue !== null && queue.first !== null;
 }
 
 type Part = string | Uint8Array;
 
-type Data = Part | readonly Part[];
-
 /** How far one performance is that has to wait. */
 class Progress {
   /** What is to be written. */
-  declare readonly data: Data;
-  /** Its bytes, in the order of its parts: memory may change its size while it waits. */
-  declare readonly sizes: number | readonly number[];
+  declare readonly parts: readonly Part[];
+  /** Their bytes: memory may change its size while it waits. */
+  declare readonly sizes: readonly number[];
   /** A write was handed over; a flush or an end has its target. Now it waits for the kernel. */
   declare isBegun: boolean;
   /** Done when the kernel has taken the bytes up to here. */
@@ -236,9 +246,9 @@ class Progress {
   /** Bytes that were handed over. */
   declare accepted: number;
 
-  constructor(data: Data) {
-    this.data = data;
-    this.sizes = Array.isArray(data) ? data.map(sizeOf) : sizeOf(data as Part);
+  constructor(parts: readonly Part[]) {
+    this.parts = parts;
+    this.sizes = parts.map((part) => (typeof part === 'string' ? 0 : part.byteLength));
     this.isBegun = false;
     this.until = 0;
     this.accepted = 0;
@@ -248,57 +258,66 @@ class Progress {
 /** One that waits until the kernel has taken what it is about. */
 export type DrainOperation = Leaf<void, Output, Progress>;
 
-/** It has its data until it has to wait: most never do. */
-export function write(output: Output, data: Data): Operation<void> {
-  return new Leaf<void, Output, Data | Progress>(WRITE, output, data);
+/** A piece, or several as one. */
+export function write(output: Output, data: Part | readonly Part[]): Operation<void> {
+  return new Leaf<void, Output, Part | readonly Part[]>(WRITE, output, data);
 }
 
 /** Waits until the kernel has taken what was written before it. */
 export function flush(output: Output): Operation<void> {
-  return new Leaf<void, Output, Progress>(FLUSH, output, new Progress(''));
+  return new Leaf<void, Output, Progress>(FLUSH, output, new Progress([]));
 }
 
 /** Half-close, then waits until the kernel has all. */
 export function end(output: Output): Operation<void> {
-  return new Leaf<void, Output, Progress>(END, output, new Progress(''));
+  return new Leaf<void, Output, Progress>(END, output, new Progress([]));
 }
 
-const WRITE = kind<void, Output, Data | Progress>({
+/** Most never wait; one that has to becomes a `LONG_WRITE`. */
+const WRITE = kind<void, Output, Part | readonly Part[]>({
   poll(operation) {
-    const { target: output, item } = operation;
-    if (!(item instanceof Progress)) {
-      output.checkOpen();
-      if (output.hasRoomFor(mostBytesOf(item))) {
-        output.handOverCopy(item as Part);
-        return true;
-      }
-      operation.item = new Progress(item);
+    const { target: output, item: data } = operation;
+    output.checkOpen();
+    const isOne = typeof data === 'string' || data instanceof Uint8Array;
+    // In UTF-8 a unit of a string takes three bytes at most.
+    if (isOne && output.hasRoomFor(typeof data === 'string' ? data.length * 3 : data.length)) {
+      output.handOverCopy(data);
+      return true;
     }
-    return proceed(operation as DrainOperation);
+    const long = operation as Leaf<void, Output, unknown> as DrainOperation;
+    long.item = new Progress(isOne ? [data] : data);
+    long.kind = LONG_WRITE;
+    return proceed(long);
   },
+  arm() {},
+  disarm() {},
+  enlist: () => false,
+  describe: ({ target }) => `writing to ${target.peer}`,
+});
+
+const LONG_WRITE = kind<void, Output, Progress>({
+  poll: proceed,
   arm(operation) {
-    const waiting = operation as DrainOperation;
-    if (waiting.item.isBegun) waiting.target.awaitDrain(waiting);
-    else if (waiting.queue === null) waiting.target.awaitTurn(waiting);
+    if (operation.item.isBegun) operation.target.awaitDrain(operation);
+    else if (operation.queue === null) operation.target.awaitTurn(operation);
   },
   disarm(operation) {
-    const { target: output, item } = operation as DrainOperation;
+    const { target: output, item } = operation;
     if (!item.isBegun) {
-      leaveQueue(operation as DrainOperation);
+      leaveTurn(operation);
       return;
     }
     item.isBegun = false;
     // Woken: it is done, or the connection has failed.
     if (operation.queue === null && (isDone(output, item) || output.hasFailed)) return;
-    output.drains?.remove(operation as DrainOperation);
+    output.leave(operation);
     // Cancelled after it was handed over: the bytes go out all the same, and the error says so (N8).
     output.socket.keep();
     operation.state = FAILED;
   },
   enlist: () => false,
-  raise({ item }, error) {
+  raise({ item: { accepted } }, error) {
     if (error !== undefined) return error;
-    const { accepted } = item as Progress;
     return Object.assign(new CancelledError(core.current?.scope.reason), { accepted });
   },
   describe: ({ target }) => `writing to ${target.peer}`,
@@ -314,10 +333,10 @@ function proceed(operation: DrainOperation): boolean {
       if (output.waiting > HIGH_WATER_MARK || (first !== null && first !== operation)) return false;
       handOver(output, item);
     } catch (error) {
-      leaveQueue(operation);
+      leaveTurn(operation);
       throw error;
     }
-    leaveQueue(operation);
+    leaveTurn(operation);
   } else {
     try {
       output.check();
@@ -347,13 +366,6 @@ const END = kind<void, Output, Progress>({
   describe: ({ target }) => `ending the stream to ${target.peer}`,
 });
 
-/** How many bytes a piece has at most; Infinity for several pieces. */
-function mostBytesOf(data: Data): number {
-  // In UTF-8 a unit of a string takes three bytes at most.
-  if (typeof data === 'string') return data.length * 3;
-  return data instanceof Uint8Array ? data.length : Infinity;
-}
-
 function isDone(output: Output, item: Progress): boolean {
   return output.socket.sent >= item.until;
 }
@@ -375,33 +387,21 @@ function beginDrain(operation: DrainOperation, begin: (output: Output) => void):
 
 function stopDraining(operation: DrainOperation): void {
   operation.item.isBegun = false;
-  operation.target.drains?.remove(operation);
+  operation.target.leave(operation);
 }
 
 function handOver(output: Output, item: Progress): void {
-  const { data, sizes } = item;
   const from = output.position;
+  // Of all parts, or of none: what is missing is found before the first is handed over.
+  const parts = item.parts.map((part, index) =>
+    typeof part === 'string' ? part : sized(part, item.sizes[index]!),
+  );
   let isBorrowed = false;
-  if (typeof sizes === 'number') {
-    isBorrowed = handOverPart(output, asItWas(data as Part, sizes));
-  } else {
-    // Of all parts, or of none: what is missing is found before the first is handed over.
-    const parts = (data as readonly Part[]).map((part, index) => asItWas(part, sizes[index]!));
-    for (const part of parts) isBorrowed = handOverPart(output, part) || isBorrowed;
-  }
+  for (const part of parts) isBorrowed = handOverPart(output, part) || isBorrowed;
   item.accepted = output.position - from;
   item.isBegun = true;
   item.until = isBorrowed ? output.position : output.position - HIGH_WATER_MARK;
   if (output.socket.sent < item.until) output.socket.flush();
-}
-
-function sizeOf(data: Part): number {
-  return typeof data === 'string' ? 0 : data.byteLength;
-}
-
-/** What it was when the write began. */
-function asItWas(data: Part, size: number): Part {
-  return typeof data === 'string' ? data : sized(data, size);
 }
 
 /** Says whether the bytes are only borrowed, which large ones are. */
@@ -415,8 +415,8 @@ function handOverPart(output: Output, part: Part): boolean {
 }
 
 /** Gives its place among those who wait for their turn up, and lets the next one try. */
-function leaveQueue(operation: DrainOperation): void {
+function leaveTurn(operation: DrainOperation): void {
   if (operation.queue === null) return;
-  operation.target.writers?.remove(operation);
+  operation.target.leave(operation);
   operation.target.wakeWriter();
 }

@@ -1,17 +1,29 @@
-// Notices silence. The time of the last byte is only noted; the timer looks at it when it expires, so a
-// byte costs no new timer (T2, T4). What came and was not read yet is no silence of the peer, and neither is it while
-// the peer takes what the kernel holds for it.
-//
-// Notices a request that takes too long to come, however often a byte of it does: an idle timeout is a gap, and this a
-// total, against clients that send a byte now and then (slowloris). A request begins with the first byte that is
-// read after something was written, and has been answered once something is written again; nobody has to
-// say so. The time is only noted, and looked at when the timer expires, so a request costs no new timer (T4).
+// Notices silence on a connection, and a request that takes too long to come. Times are only noted, and looked at when the
+// timer expires, so neither a byte nor a request costs a new timer (T2, T4). What came and was not read yet is no silence of the
+// peer, and neither is it while the peer takes what the kernel holds for it. An idle timeout is a gap; the time of a request is
+// a total, against clients that send a byte now and then (slowloris).
 
 import type { Scheduler } from '../../scheduler/kernel/scheduler.ts';
 import { Timer } from '../../scheduler/kernel/timers.ts';
-import type { Input } from './input.ts';
-import type { Uptake } from './linger.ts';
-import type { Output } from './output.ts';
+
+/** The reading side, to the one who looks. */
+interface Reading {
+  /** Somebody waits for bytes. */
+  readonly reader: object | null;
+  readonly isReadable: boolean;
+  /** Has what is in the kernel fetched. */
+  look(): void;
+}
+
+/** The writing side: how far it is. */
+interface Writing {
+  readonly position: number;
+}
+
+/** Whether the peer takes what was written. */
+interface Taking {
+  isTaking(): boolean;
+}
 
 /** Milliseconds in which input that is there comes from the kernel. */
 const MOMENT = 25;
@@ -19,15 +31,15 @@ const MOMENT = 25;
 export class IdleTimer {
   readonly #scheduler: Scheduler;
   readonly #timer: Timer;
-  readonly #input: Input;
-  readonly #uptake: Uptake;
+  readonly #input: Reading;
+  readonly #uptake: Taking;
   readonly #onSilence: () => void;
   #timeout = 0;
   #lastActivity = 0;
   /** Input was asked for although nobody reads, to tell silence from a slow reader. */
   #hasLooked = false;
 
-  constructor(scheduler: Scheduler, input: Input, uptake: Uptake, onSilence: () => void) {
+  constructor(scheduler: Scheduler, input: Reading, uptake: Taking, onSilence: () => void) {
     this.#scheduler = scheduler;
     this.#input = input;
     this.#uptake = uptake;
@@ -82,11 +94,15 @@ export class IdleTimer {
 /** How much later one looks again, in parts of the timeout, while the handler is at work and reads nothing. */
 const PARTS = 10;
 
+/**
+ * A request begins with the first byte that is read after something was written, and has been answered once something is
+ * written again; nobody has to say so.
+ */
 export class RequestTimer {
   readonly #scheduler: Scheduler;
   readonly #timer: Timer;
-  readonly #input: Input;
-  readonly #output: Output;
+  readonly #input: Reading;
+  readonly #output: Writing;
   readonly #onOverdue: () => void;
   #timeout = 0;
   #begunAt = 0;
@@ -94,7 +110,7 @@ export class RequestTimer {
   #position = -1;
   #isRunning = false;
 
-  constructor(scheduler: Scheduler, input: Input, output: Output, onOverdue: () => void) {
+  constructor(scheduler: Scheduler, input: Reading, output: Writing, onOverdue: () => void) {
     this.#scheduler = scheduler;
     this.#input = input;
     this.#output = output;

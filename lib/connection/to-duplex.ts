@@ -1,11 +1,7 @@
-// A connection as a stream of Node's, over its own two halves: what was held for a reader comes first, and the
-// reactor stays beneath. Invariants: nothing is taken from the connection while the stream has enough (N1); what is
-// written counts as written when little waits for the kernel, so that small writes are gathered, and 'finish'
-// waits for all; stream and connection end together. It has of `net.Socket` what libraries ask a stream for.
-//
-// The stream of a connection over TLS. It shows what `tls.TLSSocket` documents, since that is what frameworks ask the socket
-// of an HTTPS request for: `encrypted` makes `req.protocol` and secure cookies, `getPeerCertificate` client certificates.
-// The stream of Node's beneath answers, so the answers are Node's; only the peer's certificate is kept from the handshake.
+// A connection as a stream of Node's, over its own two halves: what was held for a reader comes first, and the reactor stays
+// beneath. Invariants: nothing is taken from the connection while the stream has enough (N1); what is written counts as written
+// when little waits for the kernel, so that small writes are gathered, and 'finish' waits for all; stream and connection end
+// together. It has what `net.Socket` documents, and over TLS what `tls.TLSSocket` does, since libraries ask for it.
 
 import type { X509Certificate } from 'node:crypto';
 import { Duplex } from 'node:stream';
@@ -18,10 +14,23 @@ import { checkDuration } from '../common/checks.ts';
 import { Callbacks, guarded } from '../common/errors.ts';
 import { KEEP_ALIVE } from '../reactor/contract.ts';
 import type { TlsInfo } from '../tls/info.ts';
-import type { Connection } from './connection.ts';
+import type { Address } from '../common/address.ts';
 import type { Input, Reader } from './input.ts';
 import { Uptake } from './linger.ts';
 import type { Output } from './output.ts';
+
+/** The connection that becomes a stream. */
+interface GivenUp {
+  readonly localAddress: Address;
+  readonly remoteAddress: Address;
+  readonly bytesRead: number;
+  readonly bytesWritten: number;
+  readonly isClosed: boolean;
+  noDelay: boolean;
+  keepAlive: number;
+  close(): void;
+  reset(): void;
+}
 
 type Chunk = string | Uint8Array;
 
@@ -43,7 +52,7 @@ export interface Intake {
 }
 
 export class ConnectionDuplex extends Duplex implements Reader {
-  readonly #conn: Connection;
+  readonly #conn: GivenUp;
   readonly #input: Input;
   readonly #output: Output;
   readonly #scheduler: Scheduler;
@@ -56,7 +65,7 @@ export class ConnectionDuplex extends Duplex implements Reader {
   #silence: Timer | null = null;
   #timeout: number | undefined = undefined;
 
-  constructor(conn: Connection, input: Input, output: Output, scheduler: Scheduler) {
+  constructor(conn: GivenUp, input: Input, output: Output, scheduler: Scheduler) {
     // Strings come as they are: their bytes are made here, and need no further copy.
     super({ decodeStrings: false });
     this.#conn = conn;
@@ -309,6 +318,10 @@ const METHODS = [
   'setMaxSendFragment',
 ];
 
+/**
+ * The stream of Node's beneath answers, so the answers are Node's: `encrypted` makes `req.protocol` and secure cookies,
+ * `getPeerCertificate` client certificates. Only the peer's certificate is kept from the handshake.
+ */
 export class SecureDuplex extends ConnectionDuplex {
   readonly #tls: TLSSocket;
   readonly #certificate: X509Certificate | null;

@@ -65,6 +65,10 @@ export interface Behaviour<T, Target, Item> {
   poll?(operation: Leaf<T, Target, Item>): boolean;
   /** Registers with what is waited for. */
   arm(operation: Leaf<T, Target, Item>): void;
+  /**
+   * As `poll`, and as `arm` if that gives nothing, for what need not look twice. It settles nothing within the call.
+   */
+  pollOrArm?(operation: Leaf<T, Target, Item>): boolean;
   /** Takes back what `arm` did. */
   disarm(operation: Leaf<T, Target, Item>): void;
   /** The wait in words, for dumps: "reading from 127.0.0.1:52100". */
@@ -89,7 +93,9 @@ export interface Behaviour<T, Target, Item> {
   isFirm?: boolean;
 }
 
-export type Kind<T, Target, Item> = Required<Behaviour<T, Target, Item>>;
+export interface Kind<T, Target, Item> extends Required<Omit<Behaviour<T, Target, Item>, 'pollOrArm'>> {
+  pollOrArm: ((operation: Leaf<T, Target, Item>) => boolean) | null;
+}
 
 /** Completes a behaviour with what is usual. One literal, so that the tables, too, have one shape. */
 export function kind<T, Target = undefined, Item = undefined>(
@@ -98,6 +104,7 @@ export function kind<T, Target = undefined, Item = undefined>(
   const startsWork = behaviour.startsWork ?? false;
   return {
     poll: behaviour.poll ?? (() => false),
+    pollOrArm: behaviour.pollOrArm ?? null,
     arm: behaviour.arm,
     disarm: behaviour.disarm,
     describe: behaviour.describe,
@@ -259,7 +266,9 @@ export class Leaf<T, Target = unknown, Item = unknown> implements Operation<T> {
     if (this.state <= IDLE) {
       this.state = IDLE;
       if (mustGiveWay()) return giveWay(this);
-      return this.kind.poll(this) ? finish(this) : park(this);
+      const behaviour = this.kind;
+      if (behaviour.pollOrArm === null) return behaviour.poll(this) ? finish(this) : park(this);
+      return behaviour.pollOrArm(this) ? finish(this) : suspended(this);
     }
     if (this.state === ARMED || (this.waiter !== null && isElsewhere(this.waiter))) {
       core.current?.scope.throwIfCancelled();
@@ -361,7 +370,12 @@ function arm(operation: Leaf<unknown>): void {
 function park<T>(operation: Leaf<T>): IteratorResult<Suspension, T> {
   arm(operation);
   // Arming runs user code in `suspend`, which may have had its answer on the spot.
-  if (operation.state !== ARMED) return take(operation);
+  return operation.state === ARMED ? suspended(operation) : take(operation);
+}
+
+/** It is armed: whoever receives this attaches itself to it. */
+function suspended<T>(operation: Leaf<T>): IteratorResult<Suspension, T> {
+  operation.state = ARMED;
   DONE.value = undefined;
   core.last = operation;
   return SUSPENDED;

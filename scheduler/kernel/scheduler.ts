@@ -288,7 +288,7 @@ export class Scheduler {
         coroutine.op = operation;
         coroutine.state = 'suspended';
         // Arming may have run user code that cancelled this very scope.
-        if (coroutine.scope.isUnwinding) coroutine.interrupt();
+        if (coroutine.scope.cancellation !== null) coroutine.interrupt();
       } else {
         this.ready(coroutine);
       }
