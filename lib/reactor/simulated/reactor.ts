@@ -19,6 +19,7 @@ import type {
   Socket,
 } from '../contract.ts';
 import { StreamHost } from '../node/stream-host.ts';
+import { StreamSocket } from '../node/stream-socket.ts';
 import { resolve } from '../resolve.ts';
 import { bindInMemory } from './datagrams.ts';
 import { MemoryAttempt, MemoryListener } from './listener.ts';
@@ -63,7 +64,7 @@ export class MemoryReactor implements Reactor {
   }
 
   adopt(stream: Duplex, carrier: Carrier): Socket {
-    return this.#streams.adopt(stream, carrier);
+    return new StreamSocket(this.#streams, stream, carrier);
   }
 
   hold(): () => void {

@@ -38,6 +38,8 @@ export class MemorySocket implements Socket {
   /** Null once it is gone, or never heard of this end any more. */
   #peer: MemorySocket | null = null;
   #pending = new Pending();
+  /** Bytes that were to be written and never will be. */
+  #lost = 0;
   /** What has arrived and was not read. */
   #window: Buffer[] = [];
   #size = 0;
@@ -77,6 +79,14 @@ export class MemorySocket implements Socket {
     return this.#isGone;
   }
 
+  get position(): number {
+    return this.written + this.#lost;
+  }
+
+  get waiting(): number {
+    return this.written - this.sent + this.#lost;
+  }
+
   unacknowledged(): number {
     return this.#isClosed ? 0 : this.written - this.sent;
   }
@@ -90,6 +100,12 @@ export class MemorySocket implements Socket {
     const data = this.#window.length === 1 ? first! : Buffer.concat(this.#window, this.#size);
     this.#window = [];
     this.#hasTaken(data.byteLength);
+    return data;
+  }
+
+  readOrWant(): Buffer | null | undefined {
+    const data = this.read();
+    if (data === undefined) this.wantRead();
     return data;
   }
 
@@ -125,7 +141,11 @@ export class MemorySocket implements Socket {
   }
 
   write(bytes: Uint8Array, isOwned: boolean): void {
-    if (bytes.byteLength === 0 || this.#isClosed || this.#isEnding || this.writeError !== undefined) return;
+    if (bytes.byteLength === 0) return;
+    if (this.#isClosed || this.#isEnding || this.writeError !== undefined) {
+      this.#lost += bytes.byteLength;
+      return;
+    }
     this.written += bytes.byteLength;
     this.#pending.push(bytes, isOwned);
     this.#pumpLater();
@@ -280,6 +300,7 @@ export class MemorySocket implements Socket {
 
   #drop(): void {
     this.#pending.clear();
+    this.#lost += this.written - this.sent;
     this.written = this.sent;
   }
 
@@ -331,6 +352,7 @@ export class MemorySocket implements Socket {
     inner.remoteAddress = this.remoteAddress;
     inner.written = this.written;
     inner.sent = this.sent;
+    inner.#lost = this.#lost;
     inner.writeError = this.writeError;
     inner.#pending = this.#pending;
     inner.#window = this.#window;
