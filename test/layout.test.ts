@@ -152,21 +152,6 @@ t.test('no file imports itself through others', async (t) => {
   t.same(
     circles(sources, within).filter((circle) => !isKernel(circle)),
     [
-      ['lib/connection/connection.ts', 'lib/connection/to-duplex.ts'].join(' '),
-      [
-        'lib/connection/framing.ts',
-        'lib/connection/input.ts',
-        'lib/connection/linger.ts',
-        'lib/connection/output.ts',
-        'lib/connection/timeouts.ts',
-      ].join(' '),
-      [
-        'lib/reactor/epoll/attempt.ts',
-        'lib/reactor/epoll/listener.ts',
-        'lib/reactor/epoll/reactor.ts',
-        'lib/reactor/epoll/socket.ts',
-      ].join(' '),
-      ['lib/reactor/node/stream-host.ts', 'lib/reactor/node/stream-socket.ts'].join(' '),
       [
         'lib/reactor/simulated/datagrams.ts',
         'lib/reactor/simulated/listener.ts',
