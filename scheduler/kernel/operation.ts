@@ -65,9 +65,7 @@ export interface Behaviour<T, Target, Item> {
   poll?(operation: Leaf<T, Target, Item>): boolean;
   /** Registers with what is waited for. */
   arm(operation: Leaf<T, Target, Item>): void;
-  /**
-   * As `poll`, and as `arm` if that gives nothing, for what need not look twice. It settles nothing within the call.
-   */
+  /** As `poll`, and as `arm` if that gives nothing, for what need not look twice; it settles nothing within the call. */
   pollOrArm?(operation: Leaf<T, Target, Item>): boolean;
   /** Takes back what `arm` did. */
   disarm(operation: Leaf<T, Target, Item>): void;
