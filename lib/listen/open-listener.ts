@@ -26,15 +26,16 @@ export function openListener(
   const { tls } = options;
   const isProxy = proxySources(options.proxyProtocol);
   let open = (whose: PreparedOwner): Listener => reactor.listen(address, options, whose);
-  if (isProxy !== undefined) open = prepared(reactor, open, proxied(isProxy));
-  if (tls !== undefined) open = prepared(reactor, open, handshake(reactor, tls));
+  if (isProxy !== undefined) open = prepared(scheduler, open, proxied(isProxy));
+  if (tls !== undefined) open = prepared(scheduler, open, handshake(reactor, tls));
   return open(owner);
 }
 
 type Open = (owner: PreparedOwner) => Listener;
 
-function prepared(reactor: Reactor, open: Open, preparation: Preparation): Open {
-  return (owner) => new PreparedListener(open, preparation, owner, () => reactor.hold());
+function prepared(scheduler: Scheduler, open: Open, preparation: Preparation): Open {
+  return (owner) =>
+    new PreparedListener(open, preparation, owner, () => networkOf(scheduler).hold(), scheduler);
 }
 
 function handshake(reactor: Reactor, tls: TlsOptions): Preparation {

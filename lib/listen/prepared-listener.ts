@@ -6,9 +6,10 @@
 //   inner ── take, while somebody asks ──► #preparing ── done ──► #ready ──► take
 //                                              └── failed, or too late ──► onPrepareError
 
-import { afterPoll } from '../../scheduler/kernel/clock.ts';
 import { TimeoutError } from '../../scheduler/kernel/errors.ts';
+import { currentScheduler, type Scheduler } from '../../scheduler/kernel/scheduler.ts';
 import type { Endpoint, Listener, ListenerOwner, Socket } from '../reactor/contract.ts';
+import { expireAfter } from './deadline.ts';
 
 /** The owner of a listener whose preparations may fail. */
 export interface PreparedOwner extends ListenerOwner {
@@ -30,14 +31,12 @@ export interface Preparation {
   prepare(socket: Socket, onDone: (error: Error | null, prepared: Socket | null) => void): () => void;
 }
 
-/** The longest delay of a Node timer. */
-const LONGEST = 2_147_483_647;
-
 export class PreparedListener implements Listener, PreparedOwner {
   readonly #inner: Listener;
   readonly #preparation: Preparation;
   readonly #owner: PreparedOwner;
   readonly #hold: () => () => void;
+  readonly #scheduler: Scheduler;
   /** Ends each of the preparations that are under way. */
   readonly #preparing = new Set<() => void>();
   /** Prepared, and not taken. */
@@ -49,16 +48,21 @@ export class PreparedListener implements Listener, PreparedOwner {
   #isTelling = false;
   #isClosed = false;
 
-  /** `listen` makes the inner listener for an owner; `hold` keeps the process alive until what it gives is called. */
+  /**
+   * `listen` makes the inner listener for an owner; `hold` keeps the process alive until what it gives is called. The
+   * deadlines go by the clock of the scheduler.
+   */
   constructor(
     listen: (owner: PreparedOwner) => Listener,
     preparation: Preparation,
     owner: PreparedOwner,
     hold: () => () => void,
+    scheduler: Scheduler = currentScheduler(),
   ) {
     this.#preparation = preparation;
     this.#owner = owner;
     this.#hold = hold;
+    this.#scheduler = scheduler;
     this.#inner = listen(this);
   }
 
@@ -132,10 +136,8 @@ export class PreparedListener implements Listener, PreparedOwner {
   #prepare(socket: Socket): void {
     const { step, timeout } = this.#preparation;
     const peer = socket.remoteAddress;
-    let cancelExpiry: (() => void) | null = null;
     const leave = (): void => {
-      clearTimeout(timer);
-      cancelExpiry?.();
+      cancelExpiry();
       this.#preparing.delete(abandon);
     };
     const abandon = (): void => {
@@ -155,17 +157,10 @@ export class PreparedListener implements Listener, PreparedOwner {
       this.#ready.push(prepared);
       this.#tell();
     });
-    // A timer of Node's own: those of the scheduler keep the process alive, and here perhaps nobody waits.
-    const timer = setTimeout(
-      () => {
-        cancelExpiry = afterPoll(() => {
-          abandon();
-          fail(new TimeoutError(`not done after ${timeout} ms`));
-        });
-      },
-      Math.min(timeout, LONGEST),
-    );
-    timer.unref();
+    const cancelExpiry = expireAfter(this.#scheduler, timeout, () => {
+      abandon();
+      fail(new TimeoutError(`not done after ${timeout} ms`));
+    });
     this.#preparing.add(abandon);
   }
 

@@ -202,7 +202,7 @@ export class MemorySocket implements Socket {
   detach(): Duplex {
     const inner = new MemorySocket(this.#place);
     if (!this.#isClosed) this.#moveTo(inner);
-    const stream = new MemoryStream(inner);
+    const stream = new MemoryStream(inner, this.#place.deliveries);
     if (inner.#peer === null || (inner.#isShut && inner.#hasEnded && inner.#size === 0)) stream.destroy();
     return stream;
   }

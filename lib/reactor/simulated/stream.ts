@@ -3,18 +3,22 @@
 
 import { Duplex } from 'node:stream';
 import type { SocketOwner } from '../contract.ts';
+import type { Deliveries } from './deliveries.ts';
 import type { MemorySocket } from './socket.ts';
 
 type Done = (error?: Error | null) => void;
 
 export class MemoryStream extends Duplex implements SocketOwner {
   readonly #socket: MemorySocket;
+  readonly #deliveries: Deliveries;
   /** Waits until the peer has room for what was written. */
   #onTaken: Done | null = null;
 
-  constructor(socket: MemorySocket) {
+  constructor(socket: MemorySocket, deliveries: Deliveries) {
     super({ allowHalfOpen: true });
     this.#socket = socket;
+    this.#deliveries = deliveries;
+    deliveries.holdTime();
     socket.owner = this;
   }
 
@@ -61,6 +65,7 @@ export class MemoryStream extends Duplex implements SocketOwner {
   }
 
   onReadable(): void {
+    this.#deliveries.holdTime();
     try {
       for (let data; (data = this.#socket.read()) !== undefined;) {
         if (!this.push(data) || data === null) return;
@@ -72,6 +77,7 @@ export class MemoryStream extends Duplex implements SocketOwner {
   }
 
   onSent(): void {
+    this.#deliveries.holdTime();
     const { writeError, sent, written } = this.#socket;
     const onTaken = this.#onTaken;
     if (writeError !== undefined && onTaken === null) {
@@ -92,12 +98,14 @@ export class MemoryStream extends Duplex implements SocketOwner {
   }
 
   override _write(chunk: Buffer, _: BufferEncoding, onTaken: Done): void {
+    this.#deliveries.holdTime();
     this.#socket.write(chunk, false);
     this.#socket.flush();
     this.#await(onTaken);
   }
 
   override _final(onTaken: Done): void {
+    this.#deliveries.holdTime();
     this.#socket.end();
     this.#await(onTaken);
   }
