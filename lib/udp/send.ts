@@ -7,8 +7,10 @@ import { ClosedError } from '../../scheduler/kernel/errors.ts';
 import { kind, Leaf, type Operation } from '../../scheduler/kernel/operation.ts';
 import type { Address } from '../common/address.ts';
 import { ioError } from '../common/errors.ts';
-import type { DatagramSocket, Endpoint } from '../reactor/contract.ts';
-import type { UdpNetwork } from './socket.ts';
+import type { DatagramSocket, Endpoint, Reactor } from '../reactor/contract.ts';
+
+/** What datagrams need of the network that they are sent on. */
+export type UdpNetwork = Pick<Reactor, 'hold' | 'resolve'>;
 
 /** Hears that the kernel has taken a datagram, or why not. */
 type OnTaken = (error: Error | null) => void;

@@ -16,8 +16,8 @@ import { WaitQueue } from '../../scheduler/kernel/wait-queue.ts';
 import { Address, type AddressLike } from '../common/address.ts';
 import { checkData } from '../common/checks.ts';
 import { ioError } from '../common/errors.ts';
-import type { DatagramOwner, DatagramSocket, Endpoint, Reactor } from '../reactor/contract.ts';
-import { Outlet, sendDatagram } from './send.ts';
+import type { DatagramOwner, DatagramSocket, Endpoint } from '../reactor/contract.ts';
+import { Outlet, sendDatagram, type UdpNetwork } from './send.ts';
 
 /**
  * A UDP socket; `bindUdp` makes it. One on which nobody waits does not keep the process alive.
@@ -177,9 +177,6 @@ export class UdpSocket implements DatagramOwner {
     this.#release = null;
   }
 }
-
-/** What it needs of the network that it stands on. */
-export type UdpNetwork = Pick<Reactor, 'hold' | 'resolve'>;
 
 type ReceiveOperation = Leaf<Datagram, UdpSocket>;
 

@@ -4,7 +4,7 @@
 import { constants } from 'node:os';
 import type { BindOwner, DatagramOptions, DatagramOwner, DatagramSocket, Endpoint } from '../contract.ts';
 import { systemError } from '../system-error.ts';
-import { dialled, type Machine, plainHost, seenFrom, sourceFor } from './machine.ts';
+import { dialled, type Machine, plainHost, type Receiving, seenFrom, sourceFor } from './machine.ts';
 
 /** Bytes of the longest datagram of UDP over IPv4. */
 const LONGEST = 65_507;
@@ -36,7 +36,7 @@ export function bindInMemory(
   };
 }
 
-export class MemoryDatagrams implements DatagramSocket {
+export class MemoryDatagrams implements DatagramSocket, Receiving {
   owner: DatagramOwner | null = null;
   readonly address: Endpoint;
   readonly isShared: boolean;
@@ -68,7 +68,7 @@ export class MemoryDatagrams implements DatagramSocket {
       deliveries.send(() => {
         const one = datagrams.find({ ...to, host });
         for (const other of isBroadcast ? datagrams.all(to.port) : one === undefined ? [] : [one]) {
-          other.#arrive(Buffer.from(bytes), from, this.address.port);
+          other.arrive(Buffer.from(bytes), from, this.address.port);
         }
       });
     }
@@ -80,7 +80,7 @@ export class MemoryDatagrams implements DatagramSocket {
     this.#machine.datagrams.delete(this);
   }
 
-  #arrive(data: Buffer, host: string, port: number): void {
+  arrive(data: Buffer, host: string, port: number): void {
     if (!this.#isClosed) this.owner?.onDatagram(data, { host: seenFrom(this.address, host), port, path: '' });
   }
 }

@@ -13,25 +13,33 @@ import {
   type Socket,
 } from '../contract.ts';
 import { systemError } from '../system-error.ts';
-import { dialled, type Machine, plainHost, seenFrom, sourceFor } from './machine.ts';
-import type { MemoryReactor } from './reactor.ts';
+import {
+  type Attempt,
+  dialled,
+  type Listening,
+  type Machine,
+  plainHost,
+  seenFrom,
+  type Site,
+  sourceFor,
+} from './machine.ts';
 import { MemorySocket, type Place } from './socket.ts';
 
 const { ECONNREFUSED, ENOENT } = constants.errno;
 
-export class MemoryListener implements Listener {
+export class MemoryListener implements Listener, Listening {
   address: Endpoint;
   /** Nobody is refused here. */
   readonly dropped = 0;
   readonly isShared: boolean;
   readonly ipv6Only: boolean;
-  readonly #reactor: MemoryReactor;
+  readonly #site: Site;
   readonly #owner: ListenerOwner;
   readonly #options: ListenOptions;
   /** Connected, and not taken. */
   readonly #queue: MemorySocket[] = [];
   /** Those who wait for room in the queue. */
-  readonly #waiting = new Set<MemoryAttempt>();
+  readonly #waiting = new Set<Attempt>();
   /** Connections of this listener that were taken and are open. */
   #open = 0;
   #isBound = false;
@@ -39,14 +47,14 @@ export class MemoryListener implements Listener {
   #isTelling = false;
   #isClosed = false;
 
-  constructor(reactor: MemoryReactor, to: Endpoint, options: ListenOptions, owner: ListenerOwner) {
-    this.#reactor = reactor;
+  constructor(site: Site, to: Endpoint, options: ListenOptions, owner: ListenerOwner) {
+    this.#site = site;
     this.#owner = owner;
     this.#options = options;
     this.address = to;
     this.isShared = options.reusePort ?? false;
     this.ipv6Only = options.ipv6Only ?? false;
-    reactor.resolve(to, (error, found) => {
+    site.resolve(to, (error, found) => {
       if (this.#isClosed) return;
       try {
         if (error !== null) throw error;
@@ -75,10 +83,10 @@ export class MemoryListener implements Listener {
     const socket = this.#queue.shift()!;
     if (!socket.isGone) {
       this.#open++;
-      this.#reactor.open++;
+      this.#site.open++;
       socket.onGone = () => {
         this.#open--;
-        this.#reactor.open--;
+        this.#site.open--;
         this.#tell();
       };
     }
@@ -101,7 +109,7 @@ export class MemoryListener implements Listener {
   }
 
   /** Somebody connects; false if there is no room, and `attempt` waits for it. */
-  admit(socket: MemorySocket, attempt: MemoryAttempt): boolean {
+  admit(socket: MemorySocket, attempt: Attempt): boolean {
     // As many as Linux has room for.
     if (this.#queue.length > Math.max(1, this.#options.backlog ?? BACKLOG)) {
       this.#waiting.add(attempt);
@@ -112,12 +120,12 @@ export class MemoryListener implements Listener {
     return true;
   }
 
-  forget(attempt: MemoryAttempt): void {
+  forget(attempt: Attempt): void {
     this.#waiting.delete(attempt);
   }
 
   get #listeners(): Machine['listeners'] {
-    return this.#reactor.machine.listeners;
+    return this.#site.machine.listeners;
   }
 
   get #canTake(): boolean {
@@ -125,7 +133,7 @@ export class MemoryListener implements Listener {
   }
 
   #bind(to: Endpoint): void {
-    const { machine } = this.#reactor;
+    const { machine } = this.#site;
     this.address = to.path !== '' || to.port !== 0 ? to : { ...to, port: machine.choosePort() };
     machine.listeners.add(this);
     this.#isBound = true;
@@ -134,7 +142,7 @@ export class MemoryListener implements Listener {
   #tell(): void {
     if (!this.#isWanted || this.#isTelling || !this.#canTake) return;
     this.#isTelling = true;
-    this.#reactor.machine.deliveries.send(() => {
+    this.#site.machine.deliveries.send(() => {
       this.#isTelling = false;
       if (!this.#isWanted || this.#isClosed || !this.#canTake) return;
       this.#isWanted = false;
@@ -143,25 +151,25 @@ export class MemoryListener implements Listener {
   }
 }
 
-export class MemoryAttempt {
-  readonly #reactor: MemoryReactor;
+export class MemoryAttempt implements Attempt {
+  readonly #site: Site;
   readonly #to: Endpoint;
   readonly #owner: ConnectOwner;
-  #listener: MemoryListener | undefined;
+  #listener: Listening | undefined;
   #socket: MemorySocket | null = null;
   #isOver = false;
 
-  constructor(reactor: MemoryReactor, to: Endpoint, owner: ConnectOwner) {
-    this.#reactor = reactor;
+  constructor(site: Site, to: Endpoint, owner: ConnectOwner) {
+    this.#site = site;
     this.#to = dialled({ host: to.host, port: to.port, path: to.path });
     this.#owner = owner;
-    reactor.machine.deliveries.send(() => this.begin());
+    site.machine.deliveries.send(() => this.begin());
   }
 
   /** Looks for somebody who listens. */
   begin(): void {
     if (this.#isOver) return;
-    const { machine } = this.#reactor;
+    const { machine } = this.#site;
     const to = this.#to;
     const plain = { ...to, host: plainHost(to.host) };
     const listener = machine.listeners.find(plain);
@@ -174,8 +182,8 @@ export class MemoryAttempt {
     const [near, far] = this.#makePair(listener, to, plain.host);
     if (!listener.admit(far, this)) return;
     this.#socket = near;
-    this.#reactor.open++;
-    near.onGone = () => this.#reactor.open--;
+    this.#site.open++;
+    near.onGone = () => this.#site.open--;
     machine.deliveries.send(() => {
       if (this.#isOver) return;
       this.#isOver = true;
@@ -190,8 +198,8 @@ export class MemoryAttempt {
     this.#socket?.reset();
   }
 
-  #makePair(listener: MemoryListener, to: Endpoint, host: string): [near: MemorySocket, far: MemorySocket] {
-    const { machine } = this.#reactor;
+  #makePair(listener: Listening, to: Endpoint, host: string): [near: MemorySocket, far: MemorySocket] {
+    const { machine } = this.#site;
     const { deliveries } = machine;
     const isPath = to.path !== '';
     const source = isPath ? to : { host: sourceFor(to.host), port: machine.choosePort(), path: '' };

@@ -4,11 +4,10 @@
 
 import { constants } from 'node:os';
 import { isIPv4, isIPv6 } from 'node:net';
-import type { Endpoint } from '../contract.ts';
+import type { Endpoint, Reactor } from '../contract.ts';
 import { systemError } from '../system-error.ts';
-import type { MemoryDatagrams } from './datagrams.ts';
 import { Deliveries } from './deliveries.ts';
-import type { MemoryListener } from './listener.ts';
+import type { MemorySocket } from './socket.ts';
 
 /** The ports that systems choose from (RFC 6335, section 6). */
 const FIRST_PORT = 49_152;
@@ -23,10 +22,33 @@ interface Bound {
   readonly ipv6Only: boolean;
 }
 
+/** An attempt to connect, which begins anew when there may be room. */
+export interface Attempt {
+  begin(): void;
+}
+
+/** Somebody who listens. */
+export interface Listening extends Bound {
+  /** Puts an end into the queue; false if that is full, and the attempt waits for room. */
+  admit(socket: MemorySocket, attempt: Attempt): boolean;
+  forget(attempt: Attempt): void;
+}
+
+/** Somebody who receives datagrams. */
+export interface Receiving extends Bound {
+  arrive(data: Buffer, host: string, port: number): void;
+}
+
+/** A reactor on a machine. */
+export interface Site extends Pick<Reactor, 'resolve'> {
+  readonly machine: Machine;
+  open: number;
+}
+
 export class Machine {
   readonly deliveries = new Deliveries();
-  readonly listeners = new Bindings<MemoryListener>('listen');
-  readonly datagrams = new Bindings<MemoryDatagrams>('bind');
+  readonly listeners = new Bindings<Listening>('listen');
+  readonly datagrams = new Bindings<Receiving>('bind');
   readonly #names: ReadonlyMap<string, readonly string[]>;
   #lastPort = FIRST_PORT - 1;
 

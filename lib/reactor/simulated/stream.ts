@@ -2,19 +2,25 @@
 // those ask for who go on with it.
 
 import { Duplex } from 'node:stream';
-import type { SocketOwner } from '../contract.ts';
+import type { Socket, SocketOwner } from '../contract.ts';
 import type { Deliveries } from './deliveries.ts';
-import type { MemorySocket } from './socket.ts';
 
 type Done = (error?: Error | null) => void;
 
+/** The end that it stands on. */
+interface End extends Socket {
+  unacknowledged(): number;
+  /** As `release`, without what the peer has no room for. */
+  close(): void;
+}
+
 export class MemoryStream extends Duplex implements SocketOwner {
-  readonly #socket: MemorySocket;
+  readonly #socket: End;
   readonly #deliveries: Deliveries;
   /** Waits until the peer has room for what was written. */
   #onTaken: Done | null = null;
 
-  constructor(socket: MemorySocket, deliveries: Deliveries) {
+  constructor(socket: End, deliveries: Deliveries) {
     super({ allowHalfOpen: true });
     this.#socket = socket;
     this.#deliveries = deliveries;
