@@ -7,9 +7,11 @@ const CLIENTS = 1_000;
 
 /** Answers `quick` 300 ms after the end was asked for, and `slow` never; in the end it tells what is left. */
 const program = (serving: string) => `
-  import { run, serve, serveHttp, sleep, wait } from 'skein';
+  import { reactorName, run, serve, serveHttp, sleep, wait } from 'skein';
   import { descriptors } from '${new URL('../../support/network/descriptors.ts', import.meta.url)}';
   let open = 0;
+  // The reactor, which stays, has descriptors of its own.
+  reactorName();
   const before = descriptors();
   const asked = new Promise((resolve) => process.once('SIGTERM', resolve));
   function* work(name, stopped) {
