@@ -23,6 +23,15 @@ const CHUNKS = [
   { name: 'network', folder: 'lib/', minShareCount: 2 },
 ];
 
+/** V8 keeps a source in half of the memory if it is all of one byte; what is not is in strings only, as no comment is left. */
+const ASCII = {
+  name: 'ascii',
+  renderChunk: (code) => ({
+    code: code.replace(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`),
+    map: null,
+  }),
+};
+
 /** The sources of the entries, by the names of their files. */
 function entries() {
   const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
@@ -59,6 +68,7 @@ async function bundle() {
     minifyInternalExports: false,
     sourcemap: true,
     sourcemapExcludeSources: true,
+    plugins: [ASCII],
   });
   await bundling.close();
 }

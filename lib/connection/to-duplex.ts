@@ -6,12 +6,13 @@
 import type { X509Certificate } from 'node:crypto';
 import { Duplex } from 'node:stream';
 import { type AddressInfo, isIPv6 } from 'node:net';
-import { type DetailedPeerCertificate, type PeerCertificate, TLSSocket } from 'node:tls';
+import type { DetailedPeerCertificate, PeerCertificate, TLSSocket } from 'node:tls';
 import { ClosedError } from '../../scheduler/kernel/errors.ts';
 import type { Scheduler } from '../../scheduler/kernel/scheduler.ts';
 import { Timer } from '../../scheduler/kernel/timers.ts';
 import { checkDuration } from '../common/checks.ts';
 import { Callbacks, guarded } from '../common/errors.ts';
+import { builtin } from '../reactor/builtin.ts';
 import { KEEP_ALIVE } from '../reactor/contract.ts';
 import type { TlsInfo } from '../tls/info.ts';
 import type { Address } from '../common/address.ts';
@@ -328,6 +329,7 @@ export class SecureDuplex extends ConnectionDuplex {
 
   constructor(info: TlsInfo, ...rest: ConstructorParameters<typeof ConnectionDuplex>) {
     super(...rest);
+    SecureDuplex.#addMethods();
     this.#tls = info.stream;
     this.#certificate = info.peerCertificate();
   }
@@ -365,10 +367,15 @@ export class SecureDuplex extends ConnectionDuplex {
     return said?.raw?.equals(certificate.raw) ? said : legacy(certificate, isDetailed);
   }
 
-  static {
+  static #hasMethods = false;
+
+  /** For the first of all, since it takes `node:tls` to know them. */
+  static #addMethods(): void {
+    if (SecureDuplex.#hasMethods) return;
+    SecureDuplex.#hasMethods = true;
     for (const name of METHODS) {
       // Not every version of Node has each of them.
-      const method: unknown = Reflect.get(TLSSocket.prototype, name);
+      const method: unknown = Reflect.get(builtin('node:tls').TLSSocket.prototype, name);
       if (typeof method !== 'function') continue;
       Object.defineProperty(SecureDuplex.prototype, name, {
         configurable: true,

@@ -3,7 +3,7 @@
 // server which never listens. The deadlines are our own: Node looks for late clients only every 30 s.
 
 import type { Duplex } from 'node:stream';
-import { createServer, IncomingMessage, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { select } from '../../scheduler/channel/select.ts';
 import { checkOptions, optionNames } from '../../scheduler/kernel/arguments.ts';
 import { inWords, isInstance } from '../../scheduler/kernel/errors.ts';
@@ -13,6 +13,7 @@ import { current } from '../../scheduler/run.ts';
 import type { Latch } from '../../scheduler/sync/countdown.ts';
 import { checkCallback, checkCount, timeLimit } from '../common/checks.ts';
 import type { Connection } from '../connection/connection.ts';
+import { builtin } from '../reactor/builtin.ts';
 import {
   guard,
   printError as printServeError,
@@ -22,7 +23,16 @@ import {
   type Where,
 } from '../serve/serve.ts';
 import { CutOffError } from '../serve/server.ts';
-import { abandon, answerWith, clientOf, Exchange, HttpClient, type Service } from './server-connection.ts';
+import {
+  abandon,
+  answerWith,
+  clientOf,
+  type Exchange,
+  type ExchangeClass,
+  exchangeClass,
+  HttpClient,
+  type Service,
+} from './server-connection.ts';
 
 /** Answers one request. A response that it leaves open is ended for it. */
 export type HttpHandler = (request: IncomingMessage, response: ServerResponse) => Co<void> | Operation<void>;
@@ -130,12 +140,12 @@ export function* serveHttp(
   const keepAliveLimit = timeLimit(keepAliveTimeout, 'the keepAliveTimeout of serveHttp');
   checkCount(maxHeaderSize, 'the maxHeaderSize of serveHttp');
   const hear = guard(onError, 'the onError of serveHttp');
-  const server = createServer<typeof IncomingMessage, typeof Exchange>({
+  const server = builtin('node:http').createServer<typeof IncomingMessage, ExchangeClass>({
     // Node says so in a header of its answers, and counts whole milliseconds.
     keepAliveTimeout: Number.isFinite(keepAliveTimeout) ? Math.floor(keepAliveTimeout) : 0,
     maxHeaderSize: maxHeaderSize === Infinity ? Number.MAX_SAFE_INTEGER : maxHeaderSize,
     requireHostHeader: false,
-    ServerResponse: Exchange,
+    ServerResponse: exchangeClass(),
   });
   server.on('request', (request, response) => {
     // Such as a write after the end, which would else be nobody's error and end the process.

@@ -23,7 +23,7 @@
 //                      └ a chunked body ends, as each of its trailers does, with CRLF CRLF too
 
 import type { Duplex } from 'node:stream';
-import { type IncomingMessage, type Server, ServerResponse, STATUS_CODES } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Coroutine } from '../../scheduler/kernel/coroutine.ts';
 import type { Co, Operation } from '../../scheduler/kernel/operation.ts';
 import type { Scope, Supervisor } from '../../scheduler/kernel/scope.ts';
@@ -32,6 +32,7 @@ import { Latch } from '../../scheduler/sync/countdown.ts';
 import type { Connection } from '../connection/connection.ts';
 import type { Uptake } from '../connection/linger.ts';
 import type { ConnectionDuplex, Intake } from '../connection/to-duplex.ts';
+import { builtin } from '../reactor/builtin.ts';
 
 /** Requests of one client in progress at once; further ones wait unparsed. */
 const AHEAD = 16;
@@ -50,7 +51,7 @@ type State = 'head' | 'body' | 'busy' | 'idle' | 'leaving';
 
 /** What all clients of a server have in common. Milliseconds are `Infinity` for never. */
 export interface Service {
-  readonly server: Server<typeof IncomingMessage, typeof Exchange>;
+  readonly server: Server<typeof IncomingMessage, ExchangeClass>;
   readonly headersTimeout: number;
   readonly requestTimeout: number;
   readonly keepAliveTimeout: number;
@@ -59,11 +60,25 @@ export interface Service {
 }
 
 /** A response that knows whose it is, and who makes it. */
-export class Exchange extends ServerResponse<IncomingMessage> {
-  client: HttpClient | null = null;
-  handler: Coroutine<unknown> | null = null;
+export interface Exchange extends ServerResponse<IncomingMessage> {
+  client: HttpClient | null;
+  handler: Coroutine<unknown> | null;
   /** The status with which it is answered for its handler, since its request will never be whole; 0 for none. */
-  refusal = 0;
+  refusal: number;
+}
+
+export type ExchangeClass = typeof ServerResponse<IncomingMessage> &
+  (new (request: IncomingMessage) => Exchange);
+
+let made: ExchangeClass | null = null;
+
+/** The class of exchanges: made for the first server, since Node's HTTP is loaded for it. */
+export function exchangeClass(): ExchangeClass {
+  return (made ??= class Exchange extends builtin('node:http').ServerResponse<IncomingMessage> {
+    client = null;
+    handler = null;
+    refusal = 0;
+  });
 }
 
 /** Whose stream, and whose connection, each is: events tell no more. */
@@ -191,7 +206,7 @@ export class HttpClient implements Intake {
     } else if (this.#open.has(latest)) {
       latest.refusal = status;
       if (latest.handler === null) abandon(latest);
-      else latest.handler.cancel(new Error(`the request was refused: ${status} ${STATUS_CODES[status]}`));
+      else latest.handler.cancel(new Error(`the request was refused: ${status} ${reasonOf(status)}`));
     }
     this.#advance();
   }
@@ -373,7 +388,7 @@ export class HttpClient implements Intake {
     this.#state = 'leaving';
     const { stream } = this;
     if (this.#refusal !== 0 && stream.writable) {
-      const statusLine = `HTTP/1.1 ${this.#refusal} ${STATUS_CODES[this.#refusal]}`;
+      const statusLine = `HTTP/1.1 ${this.#refusal} ${reasonOf(this.#refusal)}`;
       stream.end(`${statusLine}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
     }
     stream.destroySoon();
@@ -395,11 +410,11 @@ export class HttpClient implements Intake {
 export function answerWith(status: number, response: ServerResponse): void {
   for (const name of response.getHeaderNames()) if (name !== 'connection') response.removeHeader(name);
   response.statusCode = status;
-  response.statusMessage = STATUS_CODES[status] ?? 'Error';
+  response.statusMessage = reasonOf(status) ?? 'Error';
   // Rather than take in a body that nobody wants.
   if (!response.req.complete) response.setHeader('Connection', 'close');
   response.setHeader('Content-Type', 'text/plain');
-  response.end(`${STATUS_CODES[status] ?? 'Error'}\n`);
+  response.end(`${response.statusMessage}\n`);
 }
 
 /** Ends an exchange whose request will never be whole, as well as that still goes. */
@@ -408,6 +423,10 @@ export function abandon(exchange: Exchange): void {
   // Node waits for its turn with this, too.
   if (exchange.headersSent) exchange.destroy();
   else answerWith(exchange.refusal, exchange);
+}
+
+function reasonOf(status: number): string | undefined {
+  return builtin('node:http').STATUS_CODES[status];
 }
 
 /** Whether a client will send no request after this one. */

@@ -1,7 +1,7 @@
 // How many descriptors this process may open, and has open. libuv, out of descriptors, closes new
 // clients unseen; only a limit of our own, below the system's, keeps that from happening (N10).
 
-import { readdirSync, readFileSync } from 'node:fs';
+import { builtin } from './builtin.ts';
 
 /** Left for files, pipes and dials that are opened later. */
 const RESERVE = 8;
@@ -50,7 +50,7 @@ export function roomForSockets(limit = descriptorLimit('soft')): number {
 /** How many descriptors the process may have; Infinity where that cannot be found out. */
 export function descriptorLimit(which: 'soft' | 'hard'): number {
   try {
-    const limits = readFileSync('/proc/self/limits', 'latin1');
+    const limits = builtin('node:fs').readFileSync('/proc/self/limits', 'latin1');
     const limit = /^Max open files\s+(?<soft>\d+)\s+(?<hard>\d+)/m.exec(limits)?.groups?.[which];
     if (limit !== undefined) return Number(limit);
   } catch {
@@ -65,7 +65,7 @@ export function descriptorLimit(which: 'soft' | 'hard'): number {
 
 function openDescriptors(): number {
   try {
-    return readdirSync('/dev/fd').length;
+    return builtin('node:fs').readdirSync('/dev/fd').length;
   } catch {
     return USUAL;
   }

@@ -14,7 +14,7 @@
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import { endianness } from 'node:os';
-import { readFileSync } from 'node:fs';
+import { builtin } from './builtin.ts';
 
 /** Milliseconds between two looks. */
 const EVERY = 2_000;
@@ -148,7 +148,7 @@ function readTable(): Map<string, Debt> | null {
 }
 
 function readInto(found: Map<string, Debt>, file: string): void {
-  for (const line of readFileSync(file, 'latin1').matchAll(LINE)) {
+  for (const line of builtin('node:fs').readFileSync(file, 'latin1').matchAll(LINE)) {
     const [, here, port, there, peerPort, size, repeated, asked] = line;
     const key = keyOf(addressOf(here!), parseInt(port!, 16), addressOf(there!), parseInt(peerPort!, 16));
     const queued = parseInt(size!, 16);

@@ -1,10 +1,9 @@
 // What a host stands for: the one place where names become addresses. Invariants: the answer comes later, and once,
 // whatever the resolver does; it is at least one address, or an error.
 
-import dns from 'node:dns';
-import { inspect } from 'node:util';
 import { isIP, type LookupFunction } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import { builtin } from './builtin.ts';
 import type { Endpoint, OnResolved } from './contract.ts';
 
 /** The longest IPv6 address and the longest name of an interface behind it, with a `%` between them. */
@@ -14,7 +13,7 @@ const LONGEST = 45 + 1 + 15;
 export function resolve(
   to: Endpoint,
   onResolved: OnResolved,
-  lookup: LookupFunction = dns.lookup,
+  lookup: LookupFunction = builtin('node:dns').lookup,
   everywhere: () => readonly string[] = everyAddress,
 ): void {
   let isAnswered = false;
@@ -57,7 +56,7 @@ function everyAddress(): string[] {
 /** The addresses in a resolver's answer, which may be anything: it may be a user's. */
 function checked({ host, port }: Endpoint, found: unknown): [error: Error | null, found: Endpoint[]] {
   if (!Array.isArray(found) || !found.every(isEntry)) {
-    const got = inspect(found, { depth: 1, maxArrayLength: 3, breakLength: Infinity });
+    const got = builtin('node:util').inspect(found, { depth: 1, maxArrayLength: 3, breakLength: Infinity });
     return [new TypeError(`expected lookup to give [{ address, family }, …] for ${host}, got ${got}`), []];
   }
   if (found.length > 0) return [null, found.map(({ address }) => ({ host: address, port, path: '' }))];
@@ -76,5 +75,7 @@ function isAddress(host: string): boolean {
 }
 
 function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(`lookup failed with ${inspect(error)}`, { cause: error });
+  return error instanceof Error
+    ? error
+    : new Error(`lookup failed with ${builtin('node:util').inspect(error)}`, { cause: error });
 }

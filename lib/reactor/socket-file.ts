@@ -10,9 +10,11 @@
 //                                     └── something is there: EADDRINUSE
 
 import { join } from 'node:path';
-import { lstatSync, mkdtempSync, realpathSync, renameSync, rmSync, symlinkSync, unlinkSync } from 'node:fs';
-import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
+import { builtin } from './builtin.ts';
+
+const { lstatSync, mkdtempSync, realpathSync, renameSync, rmSync, symlinkSync, unlinkSync } =
+  builtin('node:fs');
 
 /** Room in `sun_path` of sockaddr_un, without the closing zero: 108 bytes on Linux, 104 elsewhere. */
 export const LONGEST_PATH = process.platform === 'linux' ? 107 : 103;
@@ -61,7 +63,7 @@ export class NewSocketFile {
   readonly path: string;
   readonly #born: Buffer;
   readonly #final: Buffer;
-  readonly #name = `.${randomBytes(12).toString('base64url')}`;
+  readonly #name = `.${builtin('node:crypto').randomBytes(12).toString('base64url')}`;
   /** A folder that holds a short way to a long one; null where there is room for a name. */
   readonly #detour: string | null = null;
 

@@ -1,11 +1,14 @@
 // Errors of the operating system as Node words them (R10).
 
-import { getSystemErrorMap } from 'node:util';
+import { builtin } from './builtin.ts';
 import type { Endpoint } from './contract.ts';
 
 /** The error for an errno, such as `connect ECONNREFUSED 127.0.0.1:80`. */
 export function systemError(errno: number, syscall: string, to?: Endpoint): NodeJS.ErrnoException {
-  const [code, description] = getSystemErrorMap().get(-errno) ?? [`E${errno}`, 'unknown error'];
+  const [code, description] = builtin('node:util').getSystemErrorMap().get(-errno) ?? [
+    `E${errno}`,
+    'unknown error',
+  ];
   let message = `${syscall} ${code}`;
   if (syscall === 'listen') message += `: ${description}`;
   if (to !== undefined) message += to.path === '' ? ` ${to.host}:${to.port}` : ` ${to.path}`;

@@ -1,10 +1,10 @@
 // Who may ask a server to end: an AbortSignal, and the signals of the operating system.
 
-import cluster from 'node:cluster';
 import { constants } from 'node:os';
 import { notASignal } from '../../scheduler/kernel/arguments.ts';
 import { inWords } from '../../scheduler/kernel/errors.ts';
 import { watchSignal } from '../../scheduler/kernel/signals.ts';
+import { builtin } from '../reactor/builtin.ts';
 
 /** What asks for the end; all are optional. */
 export interface StopOptions {
@@ -40,7 +40,7 @@ const stops = new Map<NodeJS.Signals, Set<() => void>>();
 function onSignal(name: NodeJS.Signals): void {
   for (const stop of stops.get(name) ?? []) stop();
   // The channel to the primary would keep a worker alive that has nothing left to do.
-  if (cluster.isWorker) process.channel?.unref();
+  if (builtin('node:cluster').isWorker) process.channel?.unref();
 }
 
 /** Calls `stop` when the end is asked for, at once if it was already; gives a function that stops watching. */

@@ -3,11 +3,11 @@
 
 import net from 'node:net';
 import { Duplex } from 'node:stream';
-import { TLSSocket } from 'node:tls';
 import { inWords, StateError } from '../../scheduler/kernel/errors.ts';
 import { currentScheduler } from '../../scheduler/kernel/scheduler.ts';
 import { networkOf } from '../common/current-reactor.ts';
 import { Connection } from '../connection/connection.ts';
+import { builtin } from '../reactor/builtin.ts';
 import type { Carrier, Endpoint } from '../reactor/contract.ts';
 
 /**
@@ -72,7 +72,10 @@ function checkDuplex(duplex: unknown): asserts duplex is Duplex {
 function carrierOf(duplex: Duplex): Carrier {
   const { localAddress, localPort, remoteAddress, remotePort } = duplex as net.Socket;
   // Node has delays, probes and resets for TCP alone.
-  const isTcp = duplex instanceof net.Socket && !(duplex instanceof TLSSocket) && remoteAddress !== undefined;
+  const isTcp =
+    duplex instanceof net.Socket &&
+    !(duplex instanceof builtin('node:tls').TLSSocket) &&
+    remoteAddress !== undefined;
   return {
     socket: isTcp ? duplex : null,
     localAddress: endpoint(localAddress, localPort),

@@ -2,13 +2,14 @@
 // later, or not at all if it was ended before; when it has failed or was ended, the connection is gone.
 
 import net from 'node:net';
-import tls from 'node:tls';
+import type tls from 'node:tls';
 import type { Duplex } from 'node:stream';
 import { whenClosed } from '../../scheduler/interop/once.ts';
 import { TimeoutError } from '../../scheduler/kernel/errors.ts';
 import type { Scheduler } from '../../scheduler/kernel/scheduler.ts';
 import { Timer } from '../../scheduler/kernel/timers.ts';
 import { networkOf } from '../common/current-reactor.ts';
+import { builtin } from '../reactor/builtin.ts';
 import type { Reactor, Socket } from '../reactor/contract.ts';
 import { setTlsInfo, TlsInfo } from './info.ts';
 
@@ -132,7 +133,7 @@ export function secure(
 /** The client's role; throws nothing for options that `clientOptions` has made. */
 export function asClient(options: tls.ConnectionOptions): Role {
   return (raw, outcome) => {
-    const stream = tls.connect({ ...options, socket: raw });
+    const stream = builtin('node:tls').connect({ ...options, socket: raw });
     // A handshake that fails, or was ended, has its error as long as the stream lives; who goes on has a listener.
     stream.on('error', outcome.onFailure);
     stream.once('secureConnect', () => outcome.onSecure(stream));

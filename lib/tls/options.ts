@@ -3,10 +3,11 @@
 // unless the options say so. Reading keys and certificates costs milliseconds, so it is done once for each options
 // object.
 
-import tls from 'node:tls';
+import type tls from 'node:tls';
 import { isIP } from 'node:net';
 import { inWords } from '../../scheduler/kernel/errors.ts';
 import { checkDuration, timeLimit } from '../common/checks.ts';
+import { builtin } from '../reactor/builtin.ts';
 
 /**
  * How to speak TLS: `key`, `cert`, `ca` and whatever else node:tls makes a secure context of, and what follows.
@@ -84,7 +85,7 @@ export function serverOf(options: TlsOptions, what: string): tls.Server {
   if (pfx === undefined && SNICallback === undefined && (key === undefined || cert === undefined)) {
     throw new TypeError(`${what} of a server expects a key and a cert, a pfx or an SNICallback, got none`);
   }
-  const server = tls.createServer({
+  const server = builtin('node:tls').createServer({
     ...defined({ ...rest, key, cert, pfx, SNICallback }),
     minVersion: options.minVersion ?? MIN_VERSION,
     rejectUnauthorized: options.rejectUnauthorized ?? true,
@@ -112,7 +113,7 @@ export function clientOptions(options: TlsOptions, host: string, what: string): 
   }
   let secureContext = contexts.get(options);
   if (secureContext === undefined) {
-    secureContext = tls.createSecureContext({
+    secureContext = builtin('node:tls').createSecureContext({
       ...defined(options),
       minVersion: options.minVersion ?? MIN_VERSION,
     });

@@ -4,7 +4,6 @@
 
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
-import { TLSSocket } from 'node:tls';
 import { WebSocket } from 'ws';
 import { Ring } from '../../scheduler/channel/ring.ts';
 import { suspend } from '../../scheduler/interop/suspend.ts';
@@ -13,6 +12,7 @@ import { atLeaf, kind, Leaf, type Operation } from '../../scheduler/kernel/opera
 import type { Timers } from '../../scheduler/kernel/timers.ts';
 import { Patience, Uptake } from '../connection/linger.ts';
 import { ConnectionDuplex } from '../connection/to-duplex.ts';
+import { builtin } from '../reactor/builtin.ts';
 import { queuedByTable } from '../reactor/peers.ts';
 import { prematureClose } from '../reactor/system-error.ts';
 
@@ -232,6 +232,8 @@ function canReset(stream: Duplex): stream is ConnectionDuplex | net.Socket {
   if (stream instanceof ConnectionDuplex) return true;
   // Node has RST for TCP alone, and not after the end.
   const isTcp =
-    stream instanceof net.Socket && !(stream instanceof TLSSocket) && stream.remotePort !== undefined;
+    stream instanceof net.Socket &&
+    !(stream instanceof builtin('node:tls').TLSSocket) &&
+    stream.remotePort !== undefined;
   return isTcp && !stream.writableEnded;
 }

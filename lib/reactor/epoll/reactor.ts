@@ -1,10 +1,10 @@
 // The reactor over epoll, by the addon in native/: who listens, connects and is adopted. What its sockets share with the
 // addon is in `Slots`. For what only Node can do it has a portable reactor beside it.
 
-import cluster from 'node:cluster';
 import type net from 'node:net';
 import type { Duplex } from 'node:stream';
 import { attempt } from '../attempt.ts';
+import { builtin } from '../builtin.ts';
 import type {
   Carrier,
   ConnectOwner,
@@ -54,7 +54,7 @@ export class EpollReactor implements Reactor {
 
   listen(endpoint: Endpoint, options: ListenOptions, owner: ListenerOwner): Listener {
     // With `reusePort` the kernel shares the address among the workers, and node:net does not ask the primary either.
-    if (cluster.isWorker && options.reusePort !== true)
+    if (builtin('node:cluster').isWorker && options.reusePort !== true)
       return this.#portable.listen(endpoint, options, owner);
     return new EpollListener(this.#slots, endpoint, options, owner);
   }

@@ -7,7 +7,7 @@
 
 import { Buffer } from 'node:buffer';
 import { constants } from 'node:os';
-import { markAsUntransferable } from 'node:worker_threads';
+import { builtin } from '../builtin.ts';
 import { type Endpoint, type Host, KEEP_ALIVE } from '../contract.ts';
 import { descriptorLimit } from '../descriptors.ts';
 import { DeadPeers, type Debtor } from '../peers.ts';
@@ -173,7 +173,7 @@ export class Slots {
   #renewPool(): void {
     const pool = Buffer.allocUnsafeSlow(POOL_SIZE);
     // Whoever gave one read's memory away would give those of others away with it.
-    markAsUntransferable(pool.buffer);
+    builtin('node:worker_threads').markAsUntransferable(pool.buffer);
     // Kept for itself: a view's `buffer` is a getter that costs as much as a view.
     this.#pool = pool.buffer as ArrayBuffer;
     this.native.pool(pool);

@@ -1,16 +1,16 @@
 // Datagrams of both reactors of the system, over node:dgram. libuv reads from the kernel whether or not somebody asks.
 // Invariant: Node never looks a name up here; by itself it would take a turn of the loop for each datagram.
 
-import dgram from 'node:dgram';
+import type dgram from 'node:dgram';
 import { isIPv6 } from 'node:net';
-import { isMainThread } from 'node:worker_threads';
+import { builtin } from '../builtin.ts';
 import type { BindOwner, DatagramOptions, DatagramOwner, DatagramSocket, Endpoint } from '../contract.ts';
 
 /** `bind` as R17 has it. */
 export function bindDatagrams(to: Endpoint, options: DatagramOptions, owner: BindOwner): () => void {
   const { reuseAddr = false, ipv6Only = false, broadcast = false } = options;
   const type = isIPv6(to.host) ? 'udp6' : 'udp4';
-  const socket = dgram.createSocket({ type, reuseAddr, ipv6Only, lookup: asItIs });
+  const socket = builtin('node:dgram').createSocket({ type, reuseAddr, ipv6Only, lookup: asItIs });
   let isOver = false;
   const end = (): void => {
     if (isOver) return;
@@ -61,9 +61,7 @@ class NodeDatagrams implements DatagramSocket {
       this.owner?.onDatagram(data, { host: from.address, port: from.port, path: '' }),
     );
     socket.on('error', (error) => this.owner?.onError(error));
-    if (isMainThread) return;
-    open.add(this);
-    socket.once('close', () => open.delete(this));
+    if (!builtin('node:worker_threads').isMainThread) closeAtExit(this, socket);
   }
 
   send(bytes: Buffer, { host, port }: Endpoint, onTaken: (error: Error | null) => void): void {
@@ -76,12 +74,20 @@ class NodeDatagrams implements DatagramSocket {
   }
 }
 
-/** Those of a worker thread that are open. */
-const open = new Set<NodeDatagrams>();
+/** Those of a worker thread that are open; null before the first. */
+let open: Set<NodeDatagrams> | null = null;
 
-// On Node 20 a datagram that comes while its thread is being stopped aborts the process (`UDPWrap::OnRecv`).
-if (!isMainThread) {
+/** On Node 20 a datagram that comes while its thread is being stopped aborts the process (`UDPWrap::OnRecv`). */
+function closeAtExit(datagrams: NodeDatagrams, socket: dgram.Socket): void {
+  const all = (open ??= closingAtExit());
+  all.add(datagrams);
+  socket.once('close', () => all.delete(datagrams));
+}
+
+function closingAtExit(): Set<NodeDatagrams> {
+  const sockets = new Set<NodeDatagrams>();
   process.once('exit', () => {
-    for (const socket of open) (socket.owner ?? socket).close();
+    for (const socket of sockets) (socket.owner ?? socket).close();
   });
+  return sockets;
 }

@@ -2,11 +2,11 @@
 // unseen, so N10 holds here only as far as a limit of our own can carry it: sockets arrive paused into a
 // bounded queue, and what goes beyond the descriptors that are left is refused, counted and reported.
 
-import cluster from 'node:cluster';
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import { constants } from 'node:os';
 import { attempt } from '../attempt.ts';
+import { builtin } from '../builtin.ts';
 import {
   BACKLOG,
   type Carrier,
@@ -206,7 +206,7 @@ class NodeListener implements Listener {
   #listenAtPath(path: string, { unlinkOnClose = true }: ListenOptions): void {
     const backlog = this.#backlog;
     // A pipe of Windows is no file; and what the workers of a cluster share belongs to the primary, which removes it.
-    if (process.platform === 'win32' || cluster.isWorker) {
+    if (process.platform === 'win32' || builtin('node:cluster').isWorker) {
       this.#server.listen({ path, backlog });
       return;
     }
