@@ -4,33 +4,13 @@ import t from 'tap';
 import { type Co, sleep, spawn, TimeoutError } from '../../../lib/index.ts';
 import { reactor } from '../../support/connection/reactor.ts';
 import { failure } from '../../support/connection/pair.ts';
-import { noOpenssl } from '../../support/connection/certificates.ts';
 import { scripted, type ScriptedSocket } from '../../support/connection/scripted.ts';
 import { connect, until } from '../../support/connection/peers.ts';
 import { serving } from '../../support/connection/serving.ts';
-import { take, uses, ways } from '../../support/connection/slow-peers.ts';
+import { take } from '../../support/connection/slow-peers.ts';
 import { virtually } from '../../support/scheduler/virtual.ts';
 
 // More than the kernel shows progress of in 5 s, and little enough to be read in 8 s.
-const TOTAL = 1_000_000;
-const RATE = 125_000;
-
-t.test('a slow but steady reader gets everything', async (t) => {
-  t.jobs = 100;
-  for (const [way, meet] of Object.entries(ways)) {
-    for (const [end, use] of Object.entries(uses)) {
-      const skip = way.includes('TLS') && noOpenssl;
-      t.test(`${way}, ${end}`, { skip }, async (t) => {
-        const { got, error } = await meet(use, { total: TOTAL, rate: RATE });
-        t.same({ got, error }, { got: TOTAL, error: '' });
-      });
-    }
-    t.test(`${way}, while it sends`, { skip: way.includes('TLS') && noOpenssl }, async (t) => {
-      const { got, error } = await meet(uses.close, { total: TOTAL, rate: RATE, isTalking: true });
-      t.same({ got, error }, { got: TOTAL, error: '' });
-    });
-  }
-});
 
 t.test('what a slow reader has not taken by the end of the grace is cut off, and reported', async (t) => {
   const errors: unknown[] = [];

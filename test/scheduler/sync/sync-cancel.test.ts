@@ -20,7 +20,6 @@ import {
   trySelect,
   WaitGroup,
 } from '../../../scheduler/index.ts';
-import { growthOfLeaving } from '../../support/network/leaving.ts';
 import { everyPoint, type Play } from '../../support/scheduler/every-point.ts';
 import { virtually } from '../../support/scheduler/virtual.ts';
 
@@ -370,21 +369,4 @@ t.test('every wait is a case of select; those that lose leave their queues on th
       t.strictSame(doors.waiting(), [0, 0, 0, 0, 0, 0]);
     }
   });
-});
-
-t.test('leaving a queue costs the same however long it is (H5)', async (t) => {
-  const mutex = new Mutex();
-  const semaphore = new Semaphore(1);
-  const barrier = new Barrier(Number.MAX_SAFE_INTEGER);
-  const latch = new Latch();
-  mutex.tryLock();
-  semaphore.tryAcquire();
-  const waits = [() => mutex.lock(), () => semaphore.acquire(), () => barrier.wait(), () => latch.wait()];
-  await virtually(function* () {
-    for (const wait of waits as (() => Operation<unknown>)[]) {
-      const growth = yield* growthOfLeaving(wait);
-      t.ok(growth < 20, `${growth.toFixed(1)} times dearer among fifty times as many`);
-    }
-  });
-  t.equal(mutex.waiting + semaphore.waiting + barrier.waiting + latch.waiting, 0);
 });

@@ -1,0 +1,111 @@
+import { isIP } from 'node:net';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import t from 'tap';
+import { ProtocolError } from '../../../lib/index.ts';
+import { parseProxyHeader, type ProxyHeader } from '../../../lib/listen/proxy-protocol.ts';
+import { Random } from '../../../scheduler/kernel/random.ts';
+import { forms } from '../../support/network/proxy-headers.ts';
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
+
+/** Another seed each time; set SKEIN_SEED to the one in the name of a test that failed. */
+const seed = Number(process.env['SKEIN_SEED'] ?? Date.now() % 2 ** 31);
+
+const text = (characters: string): Buffer => Buffer.from(characters);
+
+/** What the parser makes of bytes. */
+function verdict(bytes: Buffer): ProxyHeader | 'more' | 'broken' {
+  try {
+    return parseProxyHeader(bytes) ?? 'more';
+  } catch (error) {
+    if (error instanceof ProtocolError && error.code === 'ERR_PROTOCOL') return 'broken';
+    throw error;
+  }
+}
+
+/** The same when they come one by one: the first verdict stands. */
+function verdictByByte(bytes: Buffer): ProxyHeader | 'more' | 'broken' {
+  for (let size = 1; size < bytes.length; size++) {
+    const early = verdict(bytes.subarray(0, size));
+    if (early !== 'more') return early;
+  }
+  return verdict(bytes);
+}
+
+/** A verdict that can be compared, and is well formed. */
+function checked(bytes: Buffer, result: ProxyHeader | 'more' | 'broken'): string {
+  if (typeof result === 'string') return result;
+  const { size, source, destination } = result;
+  if (!(size >= 15 && size <= Math.min(bytes.length, 4_096))) throw new Error(`a size of ${size}`);
+  if ((source === null) !== (destination === null)) throw new Error('one address of two');
+  for (const end of [source, destination]) {
+    if (end === null || (end.host === '' && end.port === 0)) continue;
+    const isFit = isIP(end.host) > 0 && end.path === '' && end.port >= 0 && end.port <= 65_535;
+    if (!isFit) throw new Error(`the address ${end}`);
+  }
+  return `${size} ${source} ${destination}`;
+}
+
+/** Runs a loop that makes many errors, without the cost of their stacks. */
+function withoutStacks(body: () => void): void {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 0;
+  try {
+    body();
+  } finally {
+    Error.stackTraceLimit = limit;
+  }
+}
+
+/** Bytes that begin as a header does, more often than not. */
+function hostile(random: Random, round: number): Buffer {
+  const noise = Buffer.from(Array.from({ length: random.below(120) }, () => random.below(256)));
+  if (round % 3 === 0) return noise;
+  const [, bytes] = forms[random.below(forms.length)]!;
+  const kept = bytes.subarray(0, random.below(bytes.length));
+  if (round % 3 === 1) return Buffer.concat([kept, noise]);
+  const alphabet = 'PROXY TCP46 UNKNOWN 0123456789.:abcdef%\r\n\0';
+  return Buffer.concat([kept, text(Array.from(noise, (byte) => alphabet[byte % alphabet.length]).join(''))]);
+}
+
+/** A valid header with several of its bytes changed, left out or doubled. */
+function mutated(random: Random): Buffer {
+  let bytes = Buffer.from(forms[random.below(forms.length)]![1]);
+  for (let count = 1 + random.below(5); count > 0; count--) {
+    const at = random.below(bytes.length);
+    const kind = random.below(3);
+    if (kind === 0) bytes[at] = random.below(256);
+    else
+      bytes = Buffer.concat([
+        bytes.subarray(0, at),
+        bytes.subarray(kind === 1 ? at + 1 : Math.max(at - 1, 0)),
+      ]);
+  }
+  return bytes;
+}
+
+t.test(`hostile bytes are refused in bounded memory, at once as byte by byte (seed ${seed})`, async (t) => {
+  const random = new Random(seed);
+  const counts: Record<string, number> = { header: 0, more: 0, broken: 0 };
+  const judge = (bytes: Buffer): void => {
+    const atOnce = checked(bytes, verdict(bytes));
+    const byByte = checked(bytes, verdictByByte(bytes));
+    if (atOnce !== byByte) t.fail(`${atOnce} at once, ${byByte} byte by byte: ${bytes.toString('hex')}`);
+    counts[atOnce in counts ? atOnce : 'header']!++;
+  };
+  withoutStacks(() => {
+    for (let round = 0; round < 1_000; round++) judge(hostile(random, round));
+    collectGarbage();
+    const before = process.memoryUsage();
+    for (let round = 0; round < 100_000; round++) judge(hostile(random, round));
+    for (let round = 0; round < 10_000; round++) judge(mutated(random));
+    collectGarbage();
+    const after = process.memoryUsage();
+    t.ok(after.heapUsed - before.heapUsed < 4_000_000, 'the heap is what it was');
+    t.ok(after.arrayBuffers - before.arrayBuffers < 4_000_000, 'and so are buffers');
+  });
+  t.comment(counts);
+  for (const count of Object.values(counts)) t.ok(count > 100, 'each verdict was given');
+});
