@@ -2,7 +2,7 @@
 // files stand side by side, and how long the kernel is. Imports of types count like any other. What still breaks a rule
 // is listed beside it; the lists are compared exactly, so that one that is no longer needed fails, too.
 
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
@@ -198,5 +198,55 @@ t.test('what is not ours is imported where it belongs', async (t) => {
       .filter(({ to }) => !/^(skein|co|cli-progress|node:.*|samples\/.*)$/.test(to)),
     [],
     'samples import by the package’s name',
+  );
+});
+
+t.test('W2 nothing reads time or chance past the scheduler', async (t) => {
+  // As code, not as words in a comment, nor as the method of a stream that is called so.
+  const past =
+    /^(?! *(?:\*|\/\/)).*(?:performance\.now|Date\.now|new Date|Math\.random|hrtime|\bset(?:Timeout|Interval)\((?!ms: ))/m;
+  t.same(
+    sources.filter((file) => past.test(readFileSync(join(root, file), 'utf8'))),
+    [
+      // Where the scheduler has them from.
+      'scheduler/kernel/clock.ts',
+      'scheduler/kernel/random.ts',
+      // A timer that keeps no process alive, for the clock of the system only.
+      'lib/listen/deadline.ts',
+      // The reactors of the system, which know no scheduler.
+      'lib/reactor/attempt.ts',
+      'lib/reactor/descriptors.ts',
+      'lib/reactor/epoll/listener.ts',
+      'lib/reactor/node/stream-host.ts',
+      'lib/reactor/peers.ts',
+    ].toSorted((a, b) => sources.indexOf(a) - sources.indexOf(b)),
+  );
+});
+
+t.test('each rule that is named has its line in docs/rules.md, and tests', async (t) => {
+  const rules = new Map<string, string[]>();
+  for (const line of readFileSync(join(root, 'docs/rules.md'), 'utf8').split('\n')) {
+    const [, rule, tests] = /^\| ([A-Z]\d+a?) +\|.*\| ([^|]*)\|$/.exec(line) ?? [];
+    if (rule !== undefined)
+      rules.set(
+        rule,
+        [...tests!.matchAll(/`([^`]+)`/g)].map(([, name]) => name!),
+      );
+  }
+  t.ok(rules.size > 60, `${rules.size} rules`);
+  const named = [...sources, ...filesOf('test'), 'native/skein.c', 'ARCHITECTURE.md'].flatMap((file) =>
+    [...readFileSync(join(root, file), 'utf8').matchAll(/\b[SCHNTIWR]\d{1,2}a?\b/g)].map(([rule]) => rule),
+  );
+  t.same([...new Set(named)].filter((rule) => !rules.has(rule)).toSorted(), [], 'none is without a line');
+  const tests = new Set([...rules.values()].flat());
+  t.same(
+    [...tests].filter((name) => !existsSync(join(root, 'test', name))),
+    [],
+    'each test is there',
+  );
+  t.same(
+    [...rules].filter(([, each]) => each.length === 0).map(([rule]) => rule),
+    [],
+    'each has one',
   );
 });
