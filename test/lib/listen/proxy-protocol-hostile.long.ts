@@ -1,11 +1,12 @@
-import { isIP } from 'node:net';
+// Hostile bytes for the parser of proxy headers, by the hundred thousand.
+
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import t from 'tap';
-import { ProtocolError } from '../../../lib/index.ts';
-import { parseProxyHeader, type ProxyHeader } from '../../../lib/listen/proxy-protocol.ts';
+import type { ProxyHeader } from '../../../lib/listen/proxy-protocol.ts';
 import { Random } from '../../../scheduler/kernel/random.ts';
 import { forms } from '../../support/network/proxy-headers.ts';
+import { checked, verdict, withoutStacks } from '../../support/network/proxy-verdicts.ts';
 
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
@@ -15,16 +16,6 @@ const seed = Number(process.env['SKEIN_SEED'] ?? Date.now() % 2 ** 31);
 
 const text = (characters: string): Buffer => Buffer.from(characters);
 
-/** What the parser makes of bytes. */
-function verdict(bytes: Buffer): ProxyHeader | 'more' | 'broken' {
-  try {
-    return parseProxyHeader(bytes) ?? 'more';
-  } catch (error) {
-    if (error instanceof ProtocolError && error.code === 'ERR_PROTOCOL') return 'broken';
-    throw error;
-  }
-}
-
 /** The same when they come one by one: the first verdict stands. */
 function verdictByByte(bytes: Buffer): ProxyHeader | 'more' | 'broken' {
   for (let size = 1; size < bytes.length; size++) {
@@ -32,31 +23,6 @@ function verdictByByte(bytes: Buffer): ProxyHeader | 'more' | 'broken' {
     if (early !== 'more') return early;
   }
   return verdict(bytes);
-}
-
-/** A verdict that can be compared, and is well formed. */
-function checked(bytes: Buffer, result: ProxyHeader | 'more' | 'broken'): string {
-  if (typeof result === 'string') return result;
-  const { size, source, destination } = result;
-  if (!(size >= 15 && size <= Math.min(bytes.length, 4_096))) throw new Error(`a size of ${size}`);
-  if ((source === null) !== (destination === null)) throw new Error('one address of two');
-  for (const end of [source, destination]) {
-    if (end === null || (end.host === '' && end.port === 0)) continue;
-    const isFit = isIP(end.host) > 0 && end.path === '' && end.port >= 0 && end.port <= 65_535;
-    if (!isFit) throw new Error(`the address ${end}`);
-  }
-  return `${size} ${source} ${destination}`;
-}
-
-/** Runs a loop that makes many errors, without the cost of their stacks. */
-function withoutStacks(body: () => void): void {
-  const limit = Error.stackTraceLimit;
-  Error.stackTraceLimit = 0;
-  try {
-    body();
-  } finally {
-    Error.stackTraceLimit = limit;
-  }
 }
 
 /** Bytes that begin as a header does, more often than not. */

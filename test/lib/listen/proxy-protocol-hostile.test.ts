@@ -1,48 +1,11 @@
-import { isIP } from 'node:net';
-import { setFlagsFromString } from 'node:v8';
-import t from 'tap';
-import { ProtocolError } from '../../../lib/index.ts';
-import { parseProxyHeader, type ProxyHeader } from '../../../lib/listen/proxy-protocol.ts';
-import { crc32c, forms, ipv4, proxyLine, proxyV2, value } from '../../support/network/proxy-headers.ts';
+// Headers of proxies with each of their bytes changed, and what long ones cost.
 
-setFlagsFromString('--expose-gc');
+import t from 'tap';
+import { parseProxyHeader } from '../../../lib/listen/proxy-protocol.ts';
+import { crc32c, forms, ipv4, proxyLine, proxyV2, value } from '../../support/network/proxy-headers.ts';
+import { checked, verdict, withoutStacks } from '../../support/network/proxy-verdicts.ts';
 
 const text = (characters: string): Buffer => Buffer.from(characters);
-
-/** What the parser makes of bytes. */
-function verdict(bytes: Buffer): ProxyHeader | 'more' | 'broken' {
-  try {
-    return parseProxyHeader(bytes) ?? 'more';
-  } catch (error) {
-    if (error instanceof ProtocolError && error.code === 'ERR_PROTOCOL') return 'broken';
-    throw error;
-  }
-}
-
-/** A verdict that can be compared, and is well formed. */
-function checked(bytes: Buffer, result: ProxyHeader | 'more' | 'broken'): string {
-  if (typeof result === 'string') return result;
-  const { size, source, destination } = result;
-  if (!(size >= 15 && size <= Math.min(bytes.length, 4_096))) throw new Error(`a size of ${size}`);
-  if ((source === null) !== (destination === null)) throw new Error('one address of two');
-  for (const end of [source, destination]) {
-    if (end === null || (end.host === '' && end.port === 0)) continue;
-    const isFit = isIP(end.host) > 0 && end.path === '' && end.port >= 0 && end.port <= 65_535;
-    if (!isFit) throw new Error(`the address ${end}`);
-  }
-  return `${size} ${source} ${destination}`;
-}
-
-/** Runs a loop that makes many errors, without the cost of their stacks. */
-function withoutStacks(body: () => void): void {
-  const limit = Error.stackTraceLimit;
-  Error.stackTraceLimit = 0;
-  try {
-    body();
-  } finally {
-    Error.stackTraceLimit = limit;
-  }
-}
 
 t.test('each form with any one byte changed is a header, or wants more, or is a ProtocolError', async (t) => {
   let broken = 0;

@@ -11,7 +11,7 @@ import {
   sleep,
   spawn,
 } from '../../../scheduler/index.ts';
-import { growthOfLeaving } from '../../support/network/leaving.ts';
+import { growthOfLeaving } from '../../support/scheduler/leaving.ts';
 import { thrownBy, virtually } from '../../support/scheduler/virtual.ts';
 
 function* sendAll<T>(channel: Channel<T>, values: Iterable<T>, log: string[] = []): Co<void> {
