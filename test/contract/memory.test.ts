@@ -1,3 +1,5 @@
+// W3: the network in memory is held to the suites of the other reactors.
+
 import { Machine } from '../../lib/reactor/simulated/machine.ts';
 import { MemoryReactor } from '../../lib/reactor/simulated/reactor.ts';
 import { memoryPeers } from '../support/network/memory-peers.ts';

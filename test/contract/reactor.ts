@@ -523,7 +523,7 @@ export function contract(reactor: Reactor, { isEager, peers = plainPeers }: Limi
     t.equal(server.listenError, undefined);
   });
 
-  t.test('an address in use is an error of listening', async (t) => {
+  t.test('R10 an address in use is an error of listening', async (t) => {
     const first = await Server.on(reactor, peers);
     const second = new Server(reactor, first.listener.address, peers);
     await until(() => second.listenError !== undefined);
@@ -532,7 +532,7 @@ export function contract(reactor: Reactor, { isEager, peers = plainPeers }: Limi
     first.listener.close();
   });
 
-  t.test('nobody there is an error of connecting', async (t) => {
+  t.test('R10 nobody there is an error of connecting', async (t) => {
     const server = await peers.listenPlain(() => {});
     const port = server.port;
     server.close();

@@ -17,7 +17,7 @@ import { currentScheduler, defaultScheduler } from '../../../scheduler/kernel/sc
 import { until } from '../../support/connection/peers.ts';
 import { runProgram } from '../../support/programs/program.ts';
 
-t.test('a network is an object, and one that has sockets', async (t) => {
+t.test('W1 a network is an object, and one that has sockets', async (t) => {
   for (const network of [1, 'net', null, () => {}]) {
     t.throws(() => new Scheduler({ network } as unknown as SchedulerOptions), {
       name: 'TypeError',
@@ -31,7 +31,7 @@ t.test('a network is an object, and one that has sockets', async (t) => {
   );
 });
 
-t.test('schedulers without a network share the one of the thread', async (t) => {
+t.test('W1 schedulers without a network share the one of the thread', async (t) => {
   const one = new Scheduler();
   t.equal(one.network, null, 'none before it is asked for');
   t.equal(networkOf(one), sharedReactor());
@@ -39,7 +39,7 @@ t.test('schedulers without a network share the one of the thread', async (t) => 
   t.equal(networkOf(defaultScheduler), networkOf(one));
 });
 
-t.test('a program that uses no socket opens no descriptor', async (t) => {
+t.test('W1 a program that uses no socket opens no descriptor', async (t) => {
   const program = `
     import { readdirSync, readlinkSync } from 'node:fs';
     const linkOf = (number) => {
@@ -68,7 +68,7 @@ t.test('a program that uses no socket opens no descriptor', async (t) => {
   t.equal(output(), 'polls 0\na slab false\nlisteners 0\nlisteners 1\n');
 });
 
-t.test('a callback runs with the scheduler of its object as the current one', async (t) => {
+t.test('W1 a callback runs with the scheduler of its object as the current one', async (t) => {
   const own = new Scheduler({ clock: new VirtualClock() });
   const seen: string[] = [];
   const see = (what: string): void =>

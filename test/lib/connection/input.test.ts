@@ -164,6 +164,19 @@ t.test('readInto fills the buffer it is given and keeps the rest for later', (t)
   ),
 );
 
+t.test('N14 a small read keeps little memory', (t) =>
+  run(() =>
+    withPair(function* ({ conn, peer }) {
+      for (const text of ['one', 'two']) {
+        peer.write(text);
+        const data = (yield* conn.read())!;
+        t.equal(String(data), text);
+        t.ok(data.buffer.byteLength <= 16_384, `${data.buffer.byteLength} bytes of memory behind 3`);
+      }
+    }),
+  ),
+);
+
 t.test('N11 an error carries the stack of the coroutine that was waiting', (t) =>
   run(() =>
     withPair(function* ({ conn, peer }) {

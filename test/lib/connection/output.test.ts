@@ -276,7 +276,7 @@ for (const kind of ['TCP', 'Unix']) {
   );
 }
 
-t.test('socket options are kept and checked', (t) =>
+t.test('R11 socket options are kept and checked', (t) =>
   run(() =>
     withPair(function* ({ conn }) {
       t.equal(conn.noDelay, true);

@@ -129,7 +129,7 @@ t.test('a name is resolved alike for listening and for dialling', (t) =>
   }),
 );
 
-t.test('a dial keeps the process alive while its resolver does not', { timeout: 60_000 }, async (t) => {
+t.test('R8 a dial keeps the process alive while its resolver does not', { timeout: 60_000 }, async (t) => {
   const program = `
     import { dial, run } from 'skein';
     const lookup = (name, options, callback) => void setTimeout(() => callback(new Error('late'), []), 50).unref();
@@ -137,6 +137,19 @@ t.test('a dial keeps the process alive while its resolver does not', { timeout: 
   const { exited, output } = runProgram(['--input-type=module', '-e', program]);
   t.equal(await exited, 0);
   t.equal(output(), 'dialling db.example:1: late\n');
+});
+
+t.test('R8 a listener and a connection on which nobody waits keep no process alive', async (t) => {
+  const program = `
+    import { dial, listen, run } from 'skein';
+    await run(function* () {
+      const acceptor = yield* listen(0);
+      yield* dial(acceptor.address);
+    });
+    console.log('both are open');`;
+  const { exited, output } = runProgram(['--input-type=module', '-e', program]);
+  t.equal(await exited, 0);
+  t.equal(output(), 'both are open\n');
 });
 
 function hasIPv6(): boolean {

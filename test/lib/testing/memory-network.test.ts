@@ -135,7 +135,7 @@ t.test('a connection waits for room in a queue that is full', async (t) => {
   });
 });
 
-t.test('serveHttp and bindUdp run on it by the same clock', async (t) => {
+t.test('W3 serveHttp and bindUdp run on it by the same clock', async (t) => {
   const passed = await inMemory(function* () {
     const stop = new AbortController();
     const acceptor = yield* listen(80);
@@ -167,7 +167,7 @@ t.test('serveHttp and bindUdp run on it by the same clock', async (t) => {
   t.equal(passed, 65_000);
 });
 
-t.test('time stands still while a TLS handshake is under way', { skip: noOpenssl }, async (t) => {
+t.test('W3 time stands still while a TLS handshake is under way', { skip: noOpenssl }, async (t) => {
   const passed = await inMemory(function* () {
     const acceptor = yield* listen(443, { tls: serverTls() });
     spawn(function* () {
@@ -187,7 +187,7 @@ t.test('time stands still while a TLS handshake is under way', { skip: noOpenssl
 });
 
 t.test(
-  'a client that does not complete its handshake is cut off by the clock',
+  'W2 a client that does not complete its handshake is cut off by the clock',
   { skip: noOpenssl },
   async (t) => {
     const passed = await inMemory(function* () {
@@ -205,7 +205,7 @@ t.test(
   },
 );
 
-t.test('schedulers that share a network reach each other, and nobody else', async (t) => {
+t.test('W1 schedulers that share a network reach each other, and nobody else', async (t) => {
   const network = memoryNetwork();
   const clock = new VirtualClock();
   const address = 'localhost:9981';
@@ -275,7 +275,7 @@ t.test(
   },
 );
 
-t.test('whoever waits for what nobody sends is a deadlock, and no hanging test', async (t) => {
+t.test('R8 whoever waits for what nobody sends is a deadlock, and no hanging test', async (t) => {
   const program = runProgram([
     '--input-type=module',
     '-e',

@@ -16,7 +16,7 @@ import { runProgram } from '../../support/programs/program.ts';
 const script = (name: string): string =>
   fileURLToPath(new URL(`../../support/network/${name}.ts`, import.meta.url));
 
-t.test('a dial is never connected to itself', { skip: noNamespaces }, async (t) => {
+t.test('R14 a dial is never connected to itself', { skip: noNamespaces }, async (t) => {
   const namespace = new Namespace('fd00::1/64');
   t.teardown(() => namespace.delete());
   // The system can only choose what is dialled, or one of two ports.

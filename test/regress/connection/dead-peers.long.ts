@@ -13,7 +13,7 @@ const script = fileURLToPath(new URL('../../support/network/cut-line.ts', import
 const PROMISED = 11;
 
 t.test(
-  'a peer that has vanished is noticed in time, whatever it owes',
+  'R11 a peer that has vanished is noticed in time, whatever it owes',
   { skip: noNamespaces, timeout: 120_000 },
   async (t) => {
     const here = new Namespace('10.99.0.1/24');

@@ -247,7 +247,7 @@ const table: Readonly<Record<string, Row>> = {
 };
 
 for (const [deadline, { expected, skip, act }] of Object.entries(table)) {
-  t.test(`${deadline} does not beat what came in time`, { skip: skip ?? false }, async (t) => {
+  t.test(`T1 ${deadline} does not beat what came in time`, { skip: skip ?? false }, async (t) => {
     t.match(String(await act().catch((error: unknown) => error)), expected);
   });
 }

@@ -63,7 +63,7 @@ async function statusOf(port: number, path: string): Promise<number | undefined>
   return response.statusCode;
 }
 
-t.test('an onError that throws disturbs nobody, and is printed', async (t) => {
+t.test('C2a an onError that throws disturbs nobody, and is printed', async (t) => {
   const output = await meet(t);
   t.match(output, 'skein: the onError of serve has thrown: Error: the logger');
   t.match(output, 'skein: the onError of serveHttp has thrown: Error: the logger');
