@@ -1,27 +1,43 @@
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
+import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { reactorName } from 'skein';
 import { connect, readAll, until } from '../../support/connection/peers.ts';
+import { root } from '../../support/programs/compiled.ts';
 import { type Program, runProgram } from '../../support/programs/program.ts';
 
-function runModule(program: string, limits?: string) {
-  return runProgram(['--expose-gc', '--input-type=module', '-e', program], {}, limits);
+/**
+ * The package as it is installed: a program that imports it opens few files, as compiling the source would not. It stands
+ * where the packages are found that it needs itself.
+ */
+function install(): string {
+  const project = mkdtempSync(join(root, 'test', 'starved-'));
+  const installed = join(project, 'node_modules', 'skein');
+  mkdirSync(installed, { recursive: true });
+  writeFileSync(join(project, 'package.json'), '{}');
+  execFileSync(process.execPath, [join(root, 'build.mjs'), join(installed, 'dist')]);
+  for (const name of ['package.json', 'native']) symlinkSync(join(root, name), join(installed, name));
+  return project;
+}
+
+const project = install();
+t.teardown(() => rmSync(project, { recursive: true }));
+let count = 0;
+
+function runModule(program: string, limits?: string): Program {
+  const file = join(project, `${++count}.mjs`);
+  writeFileSync(file, program);
+  return runProgram(['--expose-gc', file], {}, limits, []);
 }
 
 /** Runs a server until it says its port. */
 async function startServer(program: string, limits?: string): Promise<Program & { port: number }> {
-  for (let attempt = 1; ; attempt++) {
-    const running = runModule(program, limits);
-    const hasEnded = (): boolean => running.child.exitCode !== null;
-    await until(() => running.lines().length > 0 || hasEnded(), 'the port');
-    const port = Number(running.lines()[0]);
-    if (port > 0) return { ...running, port };
-    // Node's loader opens many modules at once, and so may be short of descriptors itself.
-    await running.exited;
-    if (attempt === 10) throw new Error(running.output());
-  }
+  const running = runModule(program, limits);
+  await until(() => running.lines().length > 0, 'the port');
+  return { ...running, port: Number(running.lines()[0]) };
 }
 
 const hasLimits = spawnSync('bash', ['-c', 'ulimit -n 64']).status === 0;

@@ -16,8 +16,16 @@ export interface Program {
   readonly exited: Promise<number | null>;
 }
 
-/** Runs `node ...args`; `limits` is a shell command that comes before it, such as `ulimit -n 64`. */
-export function runProgram(args: readonly string[], env: NodeJS.ProcessEnv = {}, limits = 'true'): Program {
+/**
+ * Runs `node ...args`; `limits` is a shell command that comes before it, such as `ulimit -n 64`, and `loader` what lets
+ * Node run the source.
+ */
+export function runProgram(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  limits = 'true',
+  loader: readonly string[] = SOURCE,
+): Program {
   // The test runner puts its coverage into every child's NODE_OPTIONS: it would count the output of
   // another compiler against the same sources.
   const command = [
@@ -25,7 +33,7 @@ export function runProgram(args: readonly string[], env: NodeJS.ProcessEnv = {},
     `unset NODE_OPTIONS; ${limits} && exec "$@"`,
     'bash',
     process.execPath,
-    ...SOURCE,
+    ...loader,
     ...args,
   ];
   // On a busy machine a program may be told that it held the thread, among the lines that a test counts.
