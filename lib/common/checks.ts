@@ -1,4 +1,5 @@
-// What users hand in, looked at where they do: a mistake is a TypeError that says what was expected and what came.
+// Arguments of users, checked in the call that they pass them to: a mistake is a TypeError that says what was expected and
+// what came.
 
 import { inWords } from '../../scheduler/kernel/errors.ts';
 

@@ -1,7 +1,6 @@
-// The errors of lib/ that are not of the operating system, in the manner of those of scheduler/errors.ts.
-//
-// Errors of the network as users meet them: with the stack of the coroutine that was waiting, and with
-// what the system said (N11). And the way out for callbacks that throw (N12).
+// The errors of lib/: its own classes, with codes as those of the scheduler have them; and errors of the network, with
+// the stack of the coroutine that was waiting and the system's error as their cause (N11). Below is what calls users back:
+// a callback that throws keeps no other from running (N12).
 
 import { type AsyncContext, captureContext, outside } from '../../scheduler/kernel/async-context.ts';
 import { TimeoutError } from '../../scheduler/kernel/errors.ts';

@@ -1,9 +1,9 @@
-// What a peer can cause as often as it likes must not flood a log: it is told of once a second, and then also
-// how often it was passed over. Whoever tells of it asks first.
+// What a peer can cause as often as it likes must not flood a log: it is logged at most once a second, with the number of
+// those that were passed over meanwhile. Whoever is about to log asks first.
 
 import type { Clock } from '../../scheduler/kernel/clock.ts';
 
-/** Milliseconds between two that are told of. */
+/** Milliseconds between two that are logged. */
 const EVERY = 1_000;
 
 export class Seldom {
@@ -15,7 +15,7 @@ export class Seldom {
     this.#clock = clock;
   }
 
-  /** How many were passed over since the last one, if this one is to be told of; undefined if it is passed over too. */
+  /** How many were passed over since the last one, if this one is to be logged; undefined if it is passed over too. */
   ask(): number | undefined {
     const now = this.#clock.now();
     if (now - this.#toldAt < EVERY) {

@@ -1,7 +1,7 @@
 // An established byte stream, with both faces: `recv` and `send` for callbacks; `read`, `write` and their kin for coroutines.
 // What it reads from, and who may read, is `Input`; what it writes to `Output`. The socket beneath is not the same for ever:
 // another one takes over when TLS begins. A connection is open until `close`, `reset` or its idle timeout; from then on whoever
-// waits on it, or comes, is told so (N7).
+// waits on it, or comes to it, gets an error that says so (N7).
 
 import type { Duplex } from 'node:stream';
 import { suspend } from '../../scheduler/interop/suspend.ts';

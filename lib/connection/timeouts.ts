@@ -1,6 +1,6 @@
 // Notices silence on a connection, and a request that takes too long to come. Times are only noted, and looked at when the
-// timer expires, so neither a byte nor a request costs a new timer (T2, T4). What came and was not read yet is no silence of the
-// peer, and neither is it while the peer takes what the kernel holds for it. An idle timeout is a gap; the time of a request is
+// timer expires, so neither a byte nor a request costs a new timer (T2, T4). A peer is not silent while
+// what it has sent was not read yet, nor while it takes what the kernel holds for it. An idle timeout is a gap; the time of a request is
 // a total, against clients that send a byte now and then (slowloris).
 
 import type { Scheduler } from '../../scheduler/kernel/scheduler.ts';

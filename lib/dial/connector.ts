@@ -1,6 +1,5 @@
-// Outgoing connections: dialling that can be cancelled and has a deadline.
-//
-// What a dial that has failed tells: which addresses were tried, and how the attempt at each has ended or stands.
+// Outgoing connections, both faces: dialling can be cancelled and has a deadline. The error of a dial that has failed lists
+// the addresses that were tried, and how each attempt has ended or where it stands.
 
 import type { LookupFunction } from 'node:net';
 import { checkOptions, optionNames } from '../../scheduler/kernel/arguments.ts';

@@ -2,7 +2,7 @@
 // fraction of a second, and not the minutes after which the system gives it up. All addresses are asked for at once, so
 // sections 3 (which of two queries is answered first) and 7 (networks without IPv4) are the resolver's matter.
 // Invariants: it ends once, with a connection or with all attempts failed; when it ends, or is ended, nothing is left
-// of it, and nobody is told any more.
+// of it, and nothing is called back any more.
 //
 //   resolve ──► interleave ──► begin ──► begin ──► …     each 250 ms after the one before, or when one fails
 //                                 └─────────┴─► the first to connect: the others are ended

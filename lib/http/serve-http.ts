@@ -148,7 +148,7 @@ export function* serveHttp(
     ServerResponse: exchangeClass(),
   });
   server.on('request', (request, response) => {
-    // Such as a write after the end, which would else be nobody's error and end the process.
+    // Such as a write after the end, which otherwise would be nobody's error and end the process.
     response.on('error', (error) => hear(error, request));
     const client = clientOf(request.socket);
     if (hasOneHost(request)) client.begin(response);
@@ -244,7 +244,7 @@ function superviseUpgrade(onError: OnError): Supervisor<TakeOver> {
   };
 }
 
-/** Answers in place of a handler that has failed. */
+/** Answers for a handler that has failed. */
 function answerFor(error: unknown, response: ServerResponse): void {
   if (response.headersSent) {
     response.destroy();

@@ -14,13 +14,6 @@
 //
 // A connection begins in HEAD. Heads that come in BODY or BUSY are parsed when they are whole, and it stays BUSY.
 // LEAVING: the answers are out, and so is what was refused (400, 408, 431, …); the client has LAST_WORDS to take them.
-//
-// What a client has sent and the parser has not got yet, cut for it. Node's parser runs through all that it is given,
-// so what must not be parsed yet must not be given to it. Invariant: at most one request begins in a slice, and what
-// stands behind a request is in another slice than its end. Where a slice is cut changes nothing for the parser.
-//
-//   GET /a … CRLF CRLF │ POST /b … CRLF CRLF │ its body, by Content-Length │ GET /c …
-//                      └ a chunked body ends, as each of its trailers does, with CRLF CRLF too
 
 import type { Duplex } from 'node:stream';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
@@ -446,6 +439,14 @@ const LF = 10;
 /** After these the connection speaks another protocol, and answers could not follow any more. */
 const CHANGES_PROTOCOL = /^CONNECT |\nupgrade[ \t]*:/i;
 
+/**
+ * What a client has sent and the parser has not got yet, cut for it. Node's parser runs through all that it is given,
+ * so what must not be parsed yet must not be given to it. Invariant: at most one request begins in a slice, and what
+ * stands behind a request is in another slice than its end. Where a slice is cut changes nothing for the parser.
+ *
+ *   GET /a … CRLF CRLF │ POST /b … CRLF CRLF │ its body, by Content-Length │ GET /c …
+ *                      └ a chunked body ends, as each of its trailers does, with CRLF CRLF too
+ */
 export class Slices {
   /** Null when there is nothing. */
   #bytes: Buffer | null = null;

@@ -1,7 +1,6 @@
 // A listening socket, with both faces. Accepted connections go straight to those who asked, first come,
-// first served; nothing is accepted while nobody asks, as far as the reactor can help it (N10).
-//
-// Binding as an operation.
+// first served; nothing is accepted while nobody asks, as far as the reactor can help it (N10). Below is `listen`,
+// binding as an operation.
 
 import { checkOptions, optionNames } from '../../scheduler/kernel/arguments.ts';
 import { ClosedError, inWords } from '../../scheduler/kernel/errors.ts';

@@ -1,7 +1,7 @@
 // A listener whose connections have something to do before they are delivered: a TLS handshake, a header of a proxy.
 // It decorates another listener, and may be decorated itself. Invariants: many are prepared at once, and none holds up
 // another; a preparation has a deadline that nothing puts off; while nobody asks, none begins (N10); one that fails
-// is told with the peer's address, and disturbs nobody.
+// is reported with the peer's address, and disturbs nobody.
 //
 //   inner ── take, while somebody asks ──► #preparing ── done ──► #ready ──► take
 //                                              └── failed, or too late ──► onPrepareError

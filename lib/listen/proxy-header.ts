@@ -1,8 +1,7 @@
 // What a connection behind a proxy does first: it reads the proxy's header, and takes its addresses. Invariant: not a
 // byte behind the header is read, since those belong to the client, and may be its TLS handshake. Where a header ends
-// is known only from its own bytes, so the first few come together, and those of a line one by one.
-//
-// Whose word about the addresses of clients is taken: whoever may send a PROXY header can claim to be anybody.
+// is known only from its own bytes, so the first few come together, and those of a line one by one. Below: which peers
+// are taken for proxies, since whoever may send a header can claim to be anybody.
 
 import { BlockList, isIP } from 'node:net';
 import { inWords } from '../../scheduler/kernel/errors.ts';
@@ -89,8 +88,8 @@ class HeaderReader implements SocketOwner {
 const LOOPBACK = ['127.0.0.0/8', '::1'];
 
 /**
- * The test of a peer for the `proxyProtocol` of `listen`; undefined if no proxy is expected. Who comes by a Unix socket was
- * let in by the rights of its file, and passes.
+ * The test of a peer for the `proxyProtocol` of `listen`; undefined if no proxy is expected. A peer on a Unix socket was let
+ * in by the rights of its file, and passes.
  *
  * @throws TypeError if it is neither true or false nor a list of addresses and subnets
  */

@@ -1,4 +1,4 @@
-// An attempt to connect to one address, without two things of Linux that nobody means. A TCP socket whose own port is
+// An attempt to connect to one address, without two things of Linux that nobody wants. A TCP socket whose own port is
 // the one it dials connects to itself (RFC 793, simultaneous open): that happens where nobody listens in the range of
 // ports that the system chooses from. And where the queue of a Unix listener is full, a socket that does not block is
 // refused with EAGAIN: one that blocks waits. No event tells of room there, so it is tried again.

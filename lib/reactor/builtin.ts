@@ -1,8 +1,8 @@
-// Node's modules, without what an `import` of them would cost: a program that has no TLS and no HTTP does not load
-// these. Two kinds are had from here: those that take milliseconds and megabytes to load, where they are first used; and
-// `node:fs` and `node:util`, since an `import` reads all that a module exports, and some of that is loaded when it is
-// read. Types come by `import type`, which loads nothing. `import()` would make whoever asks wait, and
-// `process.getBuiltinModule` is not in every version, nor seen by those who watch what is required.
+// Node's modules, without what an `import` of them costs. Two kinds come from here: those that take milliseconds and
+// megabytes to load, which are loaded where they are first used, so that a program without TLS and HTTP never does; and
+// `node:fs` and `node:util`, since an `import` reads all that a module exports, and Node loads some of that when it is
+// read. Types come by `import type`, which loads nothing. Not `import()`, since the caller would have to wait; nor
+// `process.getBuiltinModule`, which older versions do not have, and which tools that watch `require` do not see.
 
 import { createRequire } from 'node:module';
 

@@ -1,15 +1,9 @@
-// Notices peers that have vanished with bytes that they have not acknowledged. For one that owes nothing the kernel asks
-// by itself (SO_KEEPALIVE); while something is unacknowledged it does not, but repeats that for a quarter of an hour and
-// more. TCP_USER_TIMEOUT would bound it, and end a peer as well that is there, and has only not read for so long. So the
-// kernel is asked, every now and then, about those to whom something was written: a peer that is gone leaves all that is
-// repeated, and each question for room, without an answer.
-// Invariants: nothing is done per message; a peer that has answered between two looks is not in doubt; looks are counted,
-// and not the time, so that a blocked thread makes nobody older.
-//
-// What the kernel holds for the peers of sockets of Node's, which Node does not say: Linux has it in a table of all TCP
-// sockets (proc(5)). Reading it costs as much as there are sockets, so only timers ask, it is read at most so often
-// that this is a fiftieth of the time, and only those that hold something are taken down. What it says is never older than
-// half a second: a timer that looks twice would take the same table for a peer that takes nothing.
+// Notices peers that have vanished with bytes that they have not acknowledged. The kernel probes a connection that has
+// nothing to send (SO_KEEPALIVE); while something is unacknowledged it only repeats that, for a quarter of an hour and more.
+// TCP_USER_TIMEOUT would bound this, but would also end a peer that is there and does not read for as long. So we look, every
+// two seconds, at those to whom something was written: a peer that has vanished answers neither what is repeated nor the
+// question for room. Invariants: nothing is done per message; a peer that has answered between two looks is not in
+// doubt; looks are counted, and not the time, so that a blocked thread makes nobody older.
 
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -97,7 +91,12 @@ interface Debt {
   readonly isInVain: boolean;
 }
 
-/** By the two addresses; null where there is no such table. */
+/**
+ * What the kernel holds for the peers of Node's sockets, by the two addresses: Linux lists all TCP sockets in a table
+ * (proc(5)). Reading it costs as much as there are sockets. So only timers ask; reading takes at most a fiftieth of the time;
+ * and only sockets that hold something are kept. It is never older than half a second, since a timer that looked twice at
+ * the same table would take it for a peer that takes nothing. Null where there is no such table.
+ */
 let table: Map<string, Debt> | null = null;
 let readAgainAt = -Infinity;
 

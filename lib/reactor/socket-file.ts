@@ -1,4 +1,4 @@
-// The file of a Unix listener. Who closes the listener removes it, and nothing else: by then a successor's socket may
+// The file of a Unix listener. Closing the listener removes it, and nothing else: by then a successor's socket may
 // stand at the path, and after `chdir` a relative one leads elsewhere. So the folder is looked up when it is bound, and
 // what stands there is compared before it is removed. That comes before the descriptor is closed, while nobody else can
 // have the number of its inode.

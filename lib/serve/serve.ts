@@ -1,5 +1,5 @@
-// Serving, in one call: it binds, runs a coroutine for each client, and ends in stages: stop accepting, let the
-// handlers finish, cut off the rest.
+// Serving, in one call: it binds, runs a coroutine for each client, and shuts down gracefully: it stops accepting, lets the
+// handlers finish, and cuts off the rest.
 
 import { checkOptions, optionNames } from '../../scheduler/kernel/arguments.ts';
 import type { Clock } from '../../scheduler/kernel/clock.ts';

@@ -1,6 +1,6 @@
-// What `serve` runs: a coroutine for each client, in a scope that ends in stages. Nobody is accepted before there
-// is room for one more; those who are served when the end is asked for may finish, and those who have not after
-// the grace are cut off, and named.
+// What `serve` runs: a coroutine for each client, in one scope, and the graceful shutdown. Invariants: nobody is accepted
+// before there is room for one more; clients that are served when the shutdown begins may finish; those that have not
+// after the grace are cut off, and reported.
 
 import { select } from '../../scheduler/channel/select.ts';
 import { suspend } from '../../scheduler/interop/suspend.ts';

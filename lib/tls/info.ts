@@ -1,4 +1,4 @@
-// What a handshake has found out. It is taken down at once, since Node forgets it when the connection is closed.
+// What a handshake has found out. It is copied at once, since Node forgets it when the connection is closed.
 // It stands beside the socket, not in it: reactors know nothing of TLS.
 
 import type tls from 'node:tls';

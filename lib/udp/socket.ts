@@ -5,9 +5,6 @@
 //   message ──► receiver waiting? ── yes ─► hand over, wake it
 //                    │ no
 //                    └─► queue, which may be full ──► drop it, and count
-//
-// Datagrams that have come and that nobody has asked for yet. The queue is bounded, in number and in bytes, whatever
-// the peers do: what does not fit is dropped, the newest, as the kernel does, and counted.
 
 import type { LookupFunction } from 'node:net';
 import { Ring } from '../../scheduler/channel/ring.ts';
@@ -206,10 +203,14 @@ const ROOM = 4_096;
 export interface Datagram {
   /** All of its bytes; there may be none. They are the receiver's own. */
   readonly data: Buffer;
-  /** Who has sent it, in the form that `send` takes. */
+  /** The sender, in the form that `send` takes. */
   readonly from: Address;
 }
 
+/**
+ * Datagrams that have come and that nobody has asked for yet. The queue is bounded, in number and in bytes, whatever
+ * the peers do: the newest, which does not fit, is dropped, as the kernel does, and counted.
+ */
 export class DatagramQueue {
   /** Datagrams that did not fit. */
   dropped = 0;

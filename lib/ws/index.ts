@@ -1,3 +1,12 @@
+/**
+ * WebSockets, served and dialled, through the package `ws`, which is for the user to install: 'skein' itself never
+ * imports it.
+ *
+ * @module skein/ws
+ */
+
+// Invariant: no WebSocket outlives its handler.
+
 import type { Duplex } from 'node:stream';
 import type { IncomingMessage } from 'node:http';
 import { type ClientOptions, WebSocketServer } from 'ws';
@@ -18,15 +27,6 @@ import {
 } from '../http/serve-http.ts';
 import type { Where } from '../serve/serve.ts';
 import { Closable, NEVER, WebSocketConnection } from './web-socket.ts';
-
-/**
- * WebSockets, served and dialled, through the package `ws`, which is for the user to install: 'skein' itself never
- * imports it.
- *
- * @module skein/ws
- */
-
-// Invariant: no WebSocket outlives its handler.
 
 export { type Message, WebSocketConnection } from './web-socket.ts';
 

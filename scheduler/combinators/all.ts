@@ -1,6 +1,6 @@
 // Several coroutines as one: `all`, `allSettled`, `race`, `any`, with the meaning of their namesakes on
 // Promise. Invariants: the bodies run in a scope of their own, so that their errors come out here and
-// nowhere else (C2), and all of them have unwound before the result is given; a coroutine that is handed
+// nowhere else (C2), and all of them have unwound before the result is given; a coroutine that is passed
 // in is only joined, by a child, and never cancelled. The bodies are watched from outside as they end:
 // nobody has to be resumed before the others are cancelled, and a result that has arrived cannot be lost
 // to a cancellation that comes after it (C6).

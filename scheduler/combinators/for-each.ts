@@ -1,6 +1,6 @@
-// The same work on many items, so many at once. Invariants: an item is taken from its source only when
+// The same work on many items, with a concurrency limit. Invariants: an item is taken from its source only when
 // there is room to work on it, so the source may be endless; whatever ends the loop early closes the
-// source; each item has a coroutine of its own, and its place is free when that and its children have ended.
+// source; each item has a coroutine of its own, and its slot is free when that and its children have ended.
 
 import { checkOptions, expectWhole, optionNames } from '../kernel/arguments.ts';
 import { observe } from '../kernel/coroutine.ts';

@@ -1,7 +1,7 @@
-// A token bucket: so many a second, with bursts. It keeps no count of tokens that grows with time, only
-// the moment since which it was never full and how many were taken since: the moment at which a take is due
-// is then computed the same way whenever it is asked for, without drift. Invariants: first come, first
-// served, so nobody takes while another waits; one timer, for the first who waits, and none without.
+// A token bucket: a rate, with bursts. It keeps no count that a timer has to raise, only the moment at which it was last
+// full, and how many were taken since then. When a take is due follows from these two, however often it is computed, so
+// nothing drifts. Invariants: first come, first served, so nobody takes while another waits; one timer, for the first
+// who waits, and none while nobody does.
 //
 //   since ──────── taken / rate ────────► full again
 //   an n can be taken once at most burst − n are missing: at since + (taken + n − burst) / rate

@@ -144,7 +144,7 @@ function fold(coroutines: readonly CoroutineInfo[]): readonly Group[] {
     families.set(parent, family);
     const members = family.get(shape)?.members ?? [];
     members.push(info);
-    // The eldest comes last: its place among the brothers and its children are those of the group.
+    // The eldest comes last: its place among the siblings and its children are those of the group.
     family.delete(shape);
     family.set(shape, { members, children: children.map(([, child]) => child) });
   }
@@ -185,7 +185,7 @@ function ages(members: readonly CoroutineInfo[]): [least: string, most: string] 
   return [duration(least), duration(most)];
 }
 
-/** The name, if it was given one: a number is shown beside it anyway, and would keep brothers apart. */
+/** The name, if it was given one: a number is shown beside it anyway, and would keep siblings apart. */
 function label({ id, name }: CoroutineInfo): string {
   return name === `coroutine-${id}` ? 'coroutine' : name;
 }

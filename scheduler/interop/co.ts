@@ -1,16 +1,16 @@
-import { CoCoroutine } from '../kernel/bare-yield.ts';
-import { observe } from '../kernel/coroutine.ts';
-import type { Co } from '../kernel/operation.ts';
-import { keepContext } from '../kernel/scheduler.ts';
-import { currentScheduler } from '../kernel/scheduler.ts';
-
 /**
  * The `co` package (4.6) on skein's scheduler; a program changes one import.
  *
  * @module skein/co
  */
 
-// Here is only the entrance. What may be yielded, and what it means, is yieldable.ts, the same as under `run`.
+// This is only the entrance. What may be yielded, and what it means, is in kernel/bare-yield.ts, the same as under `run`.
+
+import { CoCoroutine } from '../kernel/bare-yield.ts';
+import { observe } from '../kernel/coroutine.ts';
+import type { Co } from '../kernel/operation.ts';
+import { keepContext } from '../kernel/scheduler.ts';
+import { currentScheduler } from '../kernel/scheduler.ts';
 
 // The slots of iterators are `any` in this file: only so is `const x = yield promise` of any type, as
 // programs written for `co` have it, and the types of `@types/co` with them.

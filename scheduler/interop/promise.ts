@@ -1,5 +1,5 @@
 // Waiting for promises. A promise cannot be unsubscribed from, so each is subscribed to once, however
-// often it is waited for: else a `select` in a loop over one long promise would grow for ever (H4). A thenable
+// often it is waited for: otherwise a `select` in a loop over one long promise would grow for ever (H4). A thenable
 // whose `then` begins work, such as a query, is asked once for all who wait at the same time; once somebody
 // has its outcome, another `wait` asks it anew, as another `await` would.
 

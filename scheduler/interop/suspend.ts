@@ -1,4 +1,5 @@
-// From callbacks to coroutines, in one function.
+// From callbacks to coroutines, in one function. Invariant: what a callback brings after the wait has ended, or twice, is
+// ignored.
 
 import { ARMED, kind, Leaf, type Operation } from '../kernel/operation.ts';
 

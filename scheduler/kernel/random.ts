@@ -1,4 +1,4 @@
-// Chance is handed in, as time is: each scheduler has a generator of its own, so that a run can be
+// Chance is passed in, as time is: each scheduler has a generator of its own, so that a run can be
 // repeated from its seed. The generator is Marsaglia's xorshift32 (Journal of Statistical Software 8(14),
 // 2003), with the shifts 13, 17, 5: one word of state, and good enough to be fair, not to keep secrets.
 

@@ -1,7 +1,7 @@
 // AbortSignals, those of others and our own. Node takes more than ten listeners of one for a leak, but a server may
 // share the signal of its shutdown with thousands of coroutines. So each signal of others has one listener of ours,
 // which stands while somebody wants to know of its abort; and our own signals may have as many as users add.
-// Invariants: they are told in the order in which they asked; one that throws stops no other.
+// Invariants: listeners are called in the order in which they were added; one that throws stops no other.
 
 import { setMaxListeners } from 'node:events';
 import { reportUncaught } from './warnings.ts';

@@ -215,7 +215,7 @@ export class Timers {
   }
 }
 
-/** Who hears of it when a timer expires: an operation, or a callback. */
+/** What is called when a timer expires: an operation, or a callback. */
 type Expirable = Leaf<void> | (() => void);
 
 /** A timer. It can be armed anew at any time; none is due while nobody has armed it. */

@@ -1,6 +1,6 @@
-// A meeting point. Who has arrived is who stands in the line: so one that is cancelled has simply not
-// arrived, and nothing needs to be mended. The last to come lets all go and never waits, and the barrier
-// is then as it was in the beginning.
+// A meeting point. Only those that wait in the line have arrived: a coroutine that is cancelled leaves the line, and has not
+// arrived, so nothing needs to be mended. The last to come never waits: it lets all go, and the barrier is as it was in
+// the beginning.
 
 import { expectWhole } from '../kernel/arguments.ts';
 import { nameOf, type NameOptions } from '../kernel/arguments.ts';

@@ -1,4 +1,4 @@
-// How Mutex, RwLock and Semaphore let coroutines in: first come, first served. Invariants: who stands at
+// How Mutex, RwLock and Semaphore let coroutines in: first come, first served. Invariants: whoever stands at
 // the head of the line cannot be let in yet, so whatever changes that calls `admit`; nobody passes those
 // who wait; what was granted belongs to its operation at that moment, and goes back if nobody takes it.
 //

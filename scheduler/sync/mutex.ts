@@ -123,7 +123,7 @@ export class Mutex {
   }
 }
 
-/** Who performs it, noted by `poll`, which runs on its stack; or the lock to take again. */
+/** The coroutine that performs it, noted by `poll`, which runs on its stack; or the lock to take again. */
 type Asker = Coroutine<unknown> | Lock | null;
 
 type LockOperation = Leaf<Lock, Mutex, Asker>;

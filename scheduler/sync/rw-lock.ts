@@ -163,7 +163,7 @@ export class RwLock {
   }
 }
 
-/** Who performs it; noted by `poll`, which runs on its stack. */
+/** The coroutine that performs it; noted by `poll`, which runs on its stack. */
 type Asker = Coroutine<unknown> | null;
 
 type RwLockOperation = Leaf<Lock, RwLock, Asker>;

@@ -1,4 +1,5 @@
-// An attempt to connect, on the epoll reactor: to one address. How it ends is told later, also if it has failed at once.
+// An attempt to connect, on the epoll reactor: to one address. How it ends is reported later (R1), even if it fails at
+// once.
 
 import type { ConnectOwner, Endpoint } from '../contract.ts';
 import { systemError } from '../system-error.ts';

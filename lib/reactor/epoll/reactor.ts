@@ -1,5 +1,6 @@
-// The reactor over epoll, by the addon in native/: who listens, connects and is adopted. What its sockets share with the
-// addon is in `Slots`. For what only Node can do it has a portable reactor beside it.
+// The reactor over epoll, by the addon in native/: it makes listeners, attempts to connect, and sockets out of adopted
+// streams. The memory that they share with the addon is in `Slots`. For what only Node can do it has a portable reactor
+// beside it.
 
 import type net from 'node:net';
 import type { Duplex } from 'node:stream';

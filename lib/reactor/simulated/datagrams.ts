@@ -1,5 +1,5 @@
-// Datagrams in a network in memory: none is lost, doubled or overtaken. One that nobody is bound for goes nowhere, as with
-// UDP.
+// Datagrams in a network in memory: none is lost, doubled or overtaken. One to an address where nobody is bound is dropped,
+// as with UDP.
 
 import { constants } from 'node:os';
 import type { BindOwner, DatagramOptions, DatagramOwner, DatagramSocket, Endpoint } from '../contract.ts';
