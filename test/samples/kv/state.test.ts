@@ -261,8 +261,8 @@ t.test('keys expire although nobody looks at them', async (t) => {
 t.test('a transaction is refused when a watched key has changed, or is over', async (t) => {
   const kv = await server(t);
   const [one, other] = [await KvClient.connect(kv.port), await KvClient.connect(kv.port)];
-  const tryIt = async (change: () => Promise<unknown>): Promise<Reply> => {
-    await one.ask('WATCH', 'a');
+  const tryIt = async (change: () => Promise<unknown>, ...before: string[][]): Promise<Reply> => {
+    await one.askAll([...before, ['WATCH', 'a']]);
     await change();
     return (await one.askAll([['MULTI'], ['PING'], ['EXEC']]))[2]!;
   };
@@ -270,8 +270,9 @@ t.test('a transaction is refused when a watched key has changed, or is over', as
   t.same(await tryIt(() => other.ask('SET', 'a', 1)), null);
   t.same(await tryIt(() => other.ask('SET', 'b', 1)), ['PONG']);
   t.same(await tryIt(() => other.ask('FLUSHALL')), null);
-  await one.ask('SET', 'a', 1, 'PX', 50);
-  t.same(await tryIt(() => new Promise((resolve) => setTimeout(resolve, 60))), null);
+  // Sent together, so that the key is still there when it is watched.
+  const expiring = ['SET', 'a', '1', 'PX', '50'];
+  t.same(await tryIt(() => new Promise((resolve) => setTimeout(resolve, 60)), expiring), null);
   t.same(await tryIt(() => other.ask('SET', 'a', 1).then(() => one.ask('UNWATCH'))), ['PONG']);
   t.same((await one.askAll([['MULTI'], ['NOSUCH'], ['EXEC'], ['DISCARD']])).slice(2), [
     { error: 'EXECABORT Transaction discarded because of previous errors.' },
