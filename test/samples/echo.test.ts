@@ -95,7 +95,8 @@ t.test('socat gets its answer although it half-closes', { skip: !hasSocat && 'no
   const server = await start('echo.ts');
   const socat = (input: string | Buffer) =>
     new Promise<Buffer>((resolve) => {
-      const child = spawn('socat', ['-', `TCP:127.0.0.1:${server.port}`]);
+      // After its own half it waits half a second for more of the other, which a busy machine may not keep to.
+      const child = spawn('socat', ['-t', '30', '-', `TCP:127.0.0.1:${server.port}`]);
       const chunks: Buffer[] = [];
       child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
       child.on('close', () => resolve(Buffer.concat(chunks)));
