@@ -8,7 +8,6 @@ import { select } from '../../scheduler/channel/select.ts';
 import { checkOptions, optionNames } from '../../scheduler/kernel/arguments.ts';
 import { inWords, isInstance } from '../../scheduler/kernel/errors.ts';
 import type { Co, Operation } from '../../scheduler/kernel/operation.ts';
-import type { Supervisor } from '../../scheduler/kernel/scope.ts';
 import { current } from '../../scheduler/run.ts';
 import type { Latch } from '../../scheduler/sync/countdown.ts';
 import { checkCallback, checkCount, timeLimit } from '../common/checks.ts';
@@ -23,6 +22,7 @@ import {
   type Where,
 } from '../serve/serve.ts';
 import { CutOffError } from '../serve/server.ts';
+import { supervise, type Supervisor } from '../serve/supervise.ts';
 import {
   abandon,
   answerWith,
@@ -169,7 +169,7 @@ export function* serveHttp(
     requestTimeout: requestLimit,
     keepAliveTimeout: keepAliveLimit,
     handle: (exchange) => handler(exchange.req, exchange),
-    supervisor: supervise(hear),
+    supervisor: superviseExchange(hear),
   };
   if (upgrade !== undefined) {
     server.on('upgrade', (request, stream, head) => {
@@ -181,7 +181,7 @@ export function* serveHttp(
       // Once its client has gone, no event of the stream comes any more.
       const handle = (): ReturnType<UpgradeHandler> =>
         stream.destroyed ? nothing() : upgrade(request, stream, head, client.stopping);
-      client.upgrade().supervise(handle, { request, stream }, superviseUpgrade(hear));
+      supervise(client.upgrade(), handle, { request, stream }, superviseUpgrade(hear));
     });
   }
   yield* serve(where, (conn, stopping) => serveClient(service, conn, stopping), {
@@ -213,7 +213,7 @@ function* serveClient(service: Service, conn: Connection, stopping: Latch): Co<v
 
 type OnError = NonNullable<HttpOptions['onError']>;
 
-function supervise(onError: OnError): Supervisor<Exchange> {
+function superviseExchange(onError: OnError): Supervisor<Exchange> {
   return {
     nameOf: ({ req }) => `${req.method} ${req.url}`,
     onEnd(handler, response) {

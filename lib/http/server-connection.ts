@@ -19,13 +19,14 @@ import type { Duplex } from 'node:stream';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Coroutine } from '../../scheduler/kernel/coroutine.ts';
 import type { Co, Operation } from '../../scheduler/kernel/operation.ts';
-import type { Scope, Supervisor } from '../../scheduler/kernel/scope.ts';
+import type { Scope } from '../../scheduler/kernel/scope.ts';
 import { Timer } from '../../scheduler/kernel/timers.ts';
 import { Latch } from '../../scheduler/sync/countdown.ts';
 import type { Connection } from '../connection/connection.ts';
 import type { Uptake } from '../connection/linger.ts';
 import type { ConnectionDuplex, Intake } from '../connection/to-duplex.ts';
 import { builtin } from '../reactor/builtin.ts';
+import { supervise, type Supervisor } from '../serve/supervise.ts';
 
 /** Requests of one client in progress at once; further ones wait unparsed. */
 const AHEAD = 16;
@@ -150,7 +151,7 @@ export class HttpClient implements Intake {
   /** A request has come: its handler is started. */
   begin(exchange: Exchange): void {
     this.#enter(exchange);
-    exchange.handler = this.#scope.supervise(this.#service.handle, exchange, this.#service.supervisor);
+    exchange.handler = supervise(this.#scope, this.#service.handle, exchange, this.#service.supervisor);
   }
 
   /** A request has come that no handler is to see. */

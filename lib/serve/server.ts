@@ -8,11 +8,12 @@ import type { Coroutine } from '../../scheduler/kernel/coroutine.ts';
 import { ClosedError, isCancelledError, limitStacks, TimeoutError } from '../../scheduler/kernel/errors.ts';
 import { scope } from '../../scheduler/kernel/inner-scope.ts';
 import type { Co, Operation } from '../../scheduler/kernel/operation.ts';
-import { type Scope, supervised, type Supervisor } from '../../scheduler/kernel/scope.ts';
+import type { Scope } from '../../scheduler/kernel/scope.ts';
 import { Latch } from '../../scheduler/sync/countdown.ts';
 import { sleep } from '../../scheduler/time/sleep.ts';
 import type { Connection } from '../connection/connection.ts';
 import type { Acceptor } from '../listen/acceptor.ts';
+import { supervise, supervised, type Supervisor } from './supervise.ts';
 
 /** A handler did not finish in time. It has no stack: there is none but this file's. */
 export class CutOffError extends TimeoutError {
@@ -69,7 +70,7 @@ export class Server {
       nameOf: (conn) => `client ${conn.remoteAddress}`,
       onEnd: (coroutine, conn) => {
         // What was written is on its way; if it does not get there, somebody should hear of it.
-        if (!release(conn, coroutine)) clients.supervise(() => conn.delivered(), conn, delivery);
+        if (!release(conn, coroutine)) supervise(clients, () => conn.delivered(), conn, delivery);
         this.#onRoom?.();
       },
       onError,
@@ -86,7 +87,7 @@ export class Server {
     for (let conn; (conn = yield* this.#accept(clients)) !== null;) {
       if (idleTimeout > 0) conn.idleTimeout = idleTimeout;
       if (requestTimeout > 0) conn.requestTimeout = requestTimeout;
-      clients.supervise(this.#handle, conn, supervisor);
+      supervise(clients, this.#handle, conn, supervisor);
     }
     this.#stopping.countDown();
     clients.spawn(() => this.#cutOff(clients, supervisor, delivery), { name: 'grace', daemon: true });

@@ -103,9 +103,7 @@ export class Coroutine<T> extends Scope implements PromiseLike<T> {
 
   /** The name given to `spawn`, else that of the generator function, else `coroutine-<id>`. */
   get name(): string {
-    const { extras } = this;
-    if (extras !== null && extras.supervisor !== null) return extras.supervisor.nameOf(extras.subject);
-    return extras?.name ?? nameOf(this.body) ?? `coroutine-${this.id}`;
+    return this.extras?.nameOf() ?? nameOf(this.body) ?? `coroutine-${this.id}`;
   }
 
   /**
@@ -193,13 +191,9 @@ function equip<T>(
 }
 
 export function start<T>(coroutine: Coroutine<T>): Co<T> | Operation<T> {
+  // Not as a method: it would be named after its receiver in stacks, and be given the coroutine as `this`.
   const { body } = coroutine;
-  const { extras } = coroutine;
-  // An argument that most bodies do not have would cost each of them.
-  const generator =
-    extras === null || extras.supervisor === null
-      ? body()
-      : (body as (subject: unknown) => Co<T> | Operation<T>)(extras.subject);
+  const generator = body();
   if (typeof generator?.next !== 'function') {
     throw new TypeError(
       `expected the body of ${coroutine.name} to be a generator function, but it returned ${inWords(generator)}`,
@@ -272,12 +266,7 @@ export function conclude(coroutine: Coroutine<unknown>): void {
   for (;;) {
     let failed = ended.errors !== null;
     ended.state = failed ? 'failed' : ended.cutOff ? 'cancelled' : 'done';
-    const { extras } = ended;
-    if (extras !== null) {
-      if (extras.supervisor !== null) tellSupervisor(ended, extras);
-      if (failed && (extras.onError !== undefined || extras.supervisor !== null))
-        failed = !isHandled(ended, extras);
-    }
+    if (ended.extras !== null) failed = tellExtras(ended, ended.extras, failed);
     if (ended.joiners !== null) tellJoiners(ended.joiners);
     const { parent } = ended;
     if (parent === null) {
@@ -302,11 +291,18 @@ export function abandon(coroutine: Coroutine<unknown>, error: unknown): void {
   conclude(coroutine);
 }
 
-function tellSupervisor(coroutine: Coroutine<unknown>, { supervisor, subject }: Extras): void {
+/** Gives whether the coroutine has failed still. */
+function tellExtras(coroutine: Coroutine<unknown>, extras: Extras, failed: boolean): boolean {
   try {
-    supervisor?.onEnd(coroutine, subject);
+    extras.onEnd?.(coroutine);
   } catch (error) {
     reportUncaught(`an internal error at the end of ${coroutine.name}`, error);
+  }
+  try {
+    return failed && !extras.handles(coroutine);
+  } catch (error) {
+    coroutine.errors = new Set([error]);
+    return true;
   }
 }
 
@@ -317,30 +313,6 @@ function tellJoiners(joiners: WaitQueue<JoinOperation<unknown>>): void {
     } catch (error) {
       reportUncaught('an internal error at the end of a coroutine', error);
     }
-  }
-}
-
-/**
- * Gives the error to `onError`; one that is thrown there takes its place (C2a). That of a supervisor is shared by many
- * coroutines, which must not be ended by it: what it throws is reported.
- */
-function isHandled(coroutine: Coroutine<unknown>, { onError, supervisor, subject }: Extras): boolean {
-  const error = coroutine.error();
-  try {
-    const result: unknown =
-      onError === undefined
-        ? runAs(coroutine, (given) => supervisor!.onError(given, subject), error)
-        : runAs(coroutine, onError, error);
-    if (typeof (result as Iterator<unknown> | undefined)?.next !== 'function') return true;
-    const message = `the onError of ${coroutine.name} is a generator function, which nobody runs`;
-    throw new TypeError(message, { cause: error });
-  } catch (thrown) {
-    if (onError !== undefined) {
-      coroutine.errors = new Set([thrown]);
-      return false;
-    }
-    reportUncaught(`the onError of ${coroutine.name} has thrown`, thrown);
-    return true;
   }
 }
 

@@ -8,7 +8,7 @@ import type { AsyncContext } from './async-context.ts';
 import type { SpawnOptions } from './arguments.ts';
 import type { Coroutine } from './coroutine.ts';
 import { CancelledError, ClosedError, isCancelledError } from './errors.ts';
-import { type Body, type Co, type Operation, runAs } from './operation.ts';
+import { type Body, runAs } from './operation.ts';
 import { newController } from './signals.ts';
 import { reportUncaught } from './warnings.ts';
 
@@ -28,29 +28,38 @@ interface Cancellation {
 /** The mark of a scope that has only daemons left: they are cancelled, and it is not. */
 const OVER: Cancellation = { reason: undefined, isEnforced: true };
 
-/** @internal What few scopes have; made when the first of it is needed, so that the others do not bear the fields. */
+/**
+ * @internal What few scopes have; made when the first of it is needed, so that the others do not bear the fields. Whoever
+ * runs many coroutines that are alike derives from it, in place of an object of options and closures for each.
+ */
 export class Extras {
   /** The name that was given. */
   name: string | undefined = undefined;
   onError: ((error: unknown) => void) | undefined = undefined;
-  /** In the place of a name, an `onError` and a closure of the coroutine's own: one for many, and whom each is about. */
-  supervisor: Supervisor<unknown> | null = null;
-  subject: unknown = undefined;
   /** Values of `local`, by what they belong to. */
   locals: ReadonlyMap<object, unknown> | null = null;
   /** The context of AsyncLocalStorage that the coroutine runs in. */
   context: AsyncContext | null = null;
   /** Behind `signal`. */
   controller: AbortController | null = null;
-}
 
-/** What a server has in common for all its handlers; `subject` is the client. */
-export interface Supervisor<S> {
-  nameOf(subject: S): string;
-  /** In the coroutine's last step, before `onError`; it may spawn siblings. */
-  onEnd(coroutine: Coroutine<unknown>, subject: S): void;
-  /** As the option of `spawn`. */
-  onError(error: unknown, subject: S): void;
+  nameOf(): string | undefined {
+    return this.name;
+  }
+
+  /** In the coroutine's last step, before its error is handled; it may spawn siblings. */
+  onEnd?(coroutine: Coroutine<unknown>): void;
+
+  /** Whether the error of a coroutine that has failed goes no further; one that is thrown here takes its place (C2a). */
+  handles(coroutine: Coroutine<unknown>): boolean {
+    const { onError } = this;
+    if (onError === undefined) return false;
+    const error = coroutine.error();
+    const result: unknown = runAs(coroutine, onError, error);
+    if (typeof (result as Iterator<unknown> | undefined)?.next !== 'function') return true;
+    const message = `the onError of ${coroutine.name} is a generator function, which nobody runs`;
+    throw new TypeError(message, { cause: error });
+  }
 }
 
 /**
@@ -146,19 +155,6 @@ export class Scope {
   spawn<T>(body: Body<T>, options?: SpawnOptions): Coroutine<T> {
     if (this.phase === ENDED) throw new ClosedError('cannot spawn into a scope that has ended');
     return this.owner.scheduler.spawn(this, body, options);
-  }
-
-  /** @internal Spawns one of many that differ only in their subject, which the body is given: a server's handler. */
-  supervise<S>(
-    body: (subject: S) => Co<unknown> | Operation<unknown>,
-    subject: S,
-    supervisor: Supervisor<S>,
-  ): Coroutine<unknown> {
-    const coroutine = this.spawn(body as Body<unknown>);
-    const extras = (coroutine.extras ??= new Extras());
-    extras.supervisor = supervisor as Supervisor<unknown>;
-    extras.subject = subject;
-    return coroutine;
   }
 
   /**
@@ -329,18 +325,6 @@ function markTree(root: Scope, cancellation: Cancellation): Scope[] {
     if (node === root) return hit;
     node = node.after!;
   }
-}
-
-/** @internal The children under a supervisor that live, each with its subject. */
-export function supervised<S>(
-  parent: Scope,
-  supervisor: Supervisor<S>,
-): (readonly [coroutine: Coroutine<unknown>, subject: S])[] {
-  const found: (readonly [Coroutine<unknown>, S])[] = [];
-  for (let child = parent.firstChild; child !== null; child = child.after) {
-    if (child.extras?.supervisor === supervisor) found.push([child.owner, child.extras.subject as S]);
-  }
-  return found;
 }
 
 /** @internal How many children a scope waits for, in words. */
