@@ -1,6 +1,7 @@
 // How the sources are laid out: which folder may import which, where files may import each other in a circle, how many
-// files stand side by side, and how long the kernel is. Imports of types count like any other. What still breaks a rule
-// is listed beside it; the lists are compared exactly, so that one that is no longer needed fails, too.
+// files stand side by side, how long the kernel is, and whether the documents know each file and each rule. Imports of
+// types count like any other. What still breaks a rule is listed beside it; the lists are compared exactly, so that one
+// that is no longer needed fails, too.
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
@@ -221,6 +222,18 @@ t.test('W2 nothing reads time or chance past the scheduler', async (t) => {
       'lib/reactor/peers.ts',
     ].toSorted((a, b) => sources.indexOf(a) - sources.indexOf(b)),
   );
+});
+
+t.test('each source has its line in the map of ARCHITECTURE.md', async (t) => {
+  const map = readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8');
+  const listed = ['scheduler', 'lib'].flatMap((half) => {
+    const [, table = ''] = map
+      .split(`\n### ${half}/\n`)[1]!
+      .split('\n### ')[0]!
+      .split(/\n\| -+ \|[^\n]*/);
+    return [...table.matchAll(/^\| `([^`]+)`/gm)].map(([, name]) => `${half}/${name}`);
+  });
+  t.same(listed.toSorted(), sources.toSorted());
 });
 
 t.test('each rule that is named has its line in docs/rules.md, and tests', async (t) => {
