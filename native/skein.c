@@ -6,7 +6,7 @@
 //                      ▲                                                                    │ writes into `output`
 //                      └── deliver again: who waits for its bytes to be sent, and failures ◄── flush: send
 //
-// C and JavaScript share five arrays, which JavaScript has made and C keeps alive. Neither calls the other to
+// C and JavaScript share these arrays, which JavaScript has made and C keeps alive. Neither calls the other to
 // read or to write them:
 //
 //   flags    a byte a slot: may it be read, does somebody wait, is its output blocked

@@ -46,7 +46,7 @@ export class Input implements SocketOwner {
   readonly callbacks: Callbacks;
   /** TLS is being started: nothing that is put back would have come over it. */
   #isSurrendered = false;
-  /** The other side of the connection, which is told of what was sent. */
+  /** The other side of the connection, which is told when bytes were sent. */
   readonly #output: Pick<SocketOwner, 'onSent'>;
 
   constructor(socket: Socket, isAdded: boolean, output: Pick<SocketOwner, 'onSent'>, scheduler: Scheduler) {

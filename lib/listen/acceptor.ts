@@ -59,7 +59,7 @@ export const LISTEN_OPTIONS = {
 
 const OPTIONS = optionNames<ListenOptions>(LISTEN_OPTIONS);
 
-/** Who takes connections by callback: an event loop. */
+/** What takes connections by callback: an event loop. */
 export interface Taker {
   readonly onConnection: (conn: Connection) => void;
   readonly onError: ((error: Error) => void) | undefined;

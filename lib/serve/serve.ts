@@ -60,7 +60,7 @@ const GRACE = 5_000;
  * Serves each connection in a coroutine of its own, and closes it when its handler has ended. An error of one
  * handler ends no other.
  *
- * It ends in stages: when `signal` aborts, one of `signals` comes, or all acceptors were closed, nobody is
+ * It shuts down gracefully: when `signal` aborts, one of `signals` comes, or all acceptors were closed, nobody is
  * accepted any more; `stopping`, which the handler is given, opens, so that a handler can `select` on
  * `stopping.wait()` or look at `stopping.isOpen`; those that have not finished within `grace` are cancelled, their
  * connections reset, and reported to `onError`. Then `serve` returns. Cancelling `serve` itself cancels the

@@ -8,10 +8,10 @@ import { builtin } from '../reactor/builtin.ts';
 
 /** What asks for the end; all are optional. */
 export interface StopOptions {
-  /** Ends the server in stages when it aborts. */
+  /** Shuts the server down gracefully when it aborts. */
   readonly signal?: AbortSignal | undefined;
   /**
-   * The signals of the operating system that end the server in stages; `true` stands for SIGINT and SIGTERM. A
+   * The signals of the operating system that shut the server down gracefully; `true` stands for SIGINT and SIGTERM. A
    * second one has its usual effect, which is to end the process at once. By default none is listened to.
    */
   readonly signals?: boolean | readonly NodeJS.Signals[] | undefined;

@@ -194,7 +194,7 @@ function* attend(socket: WebSocketConnection, handler: () => Co<void> | Operatio
   }
 }
 
-/** Lets what was sent arrive, which ends as `close` says. Who is cut off has had its time: its wait ends at once. */
+/** Lets what was sent arrive, which ends as `close` says. A client that is cut off has had its time: its wait ends at once. */
 function* farewell(socket: WebSocketConnection): Co<void> {
   try {
     // The answer comes behind what nobody receives any more.

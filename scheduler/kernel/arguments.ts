@@ -40,7 +40,7 @@ export interface SchedulerOptions {
   /** Where the random numbers begin, such as those of `select`: the same seed, the same choices. */
   seed?: number | undefined;
   /**
-   * A coroutine that holds the thread for more milliseconds is named in a process warning, as others
+   * A coroutine that blocks the thread for more milliseconds is named in a process warning, as others
    * cannot run meanwhile. By default 100, and `Infinity`, which is never, if NODE_ENV is `production`:
    * it costs a reading of the clock per resume.
    */

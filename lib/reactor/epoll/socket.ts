@@ -570,7 +570,7 @@ export class EpollSocket implements Socket, SlotOwner, Contributor, Debtor {
     if (this.writeError !== undefined) return;
     this.writeError = error;
     this.dropOutput();
-    // Who waits for input would wait for ever, if the peer waits for what could not be sent.
+    // Whoever waits for input would wait for ever, if the peer waits for what could not be sent.
     const isRead = (this.state & GONE) === 0 && (this.slots.flags[this.slot]! & WANTED) !== 0;
     this.stopWaiting();
     this.tellLater(isRead ? TELL_SENT | TELL_READABLE : TELL_SENT);
