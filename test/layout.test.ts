@@ -236,6 +236,41 @@ t.test('each source has its line in the map of ARCHITECTURE.md', async (t) => {
   t.same(listed.toSorted(), sources.toSorted());
 });
 
+t.test('each link of the documents leads to a file, and to a title of it', async (t) => {
+  const documents = [
+    ...['README', 'ARCHITECTURE', 'CONTRIBUTING', 'CHANGELOG'].map((name) => `${name}.md`),
+    ...readdirSync(join(root, 'docs'))
+      .filter((name) => name.endsWith('.md'))
+      .map((name) => join('docs', name)),
+    'samples/kv/README.md',
+    ...['echo', 'kv', 'micro'].map((name) => `bench/${name}/README.md`),
+  ];
+  const text = (file: string): string => readFileSync(join(root, file), 'utf8');
+  // As GitHub makes them of a title.
+  const anchors = (file: string): string[] =>
+    [...text(file).matchAll(/^#+ (.*)$/gm)].map(([, title]) =>
+      title!
+        .toLowerCase()
+        .replaceAll(/[^\w\- ]/g, '')
+        .replaceAll(' ', '-'),
+    );
+  const leadsSomewhere = (from: string, link: string): boolean => {
+    const [path = '', anchor] = link.split('#');
+    const to = path === '' ? from : join(dirname(from), path);
+    if (!existsSync(join(root, to))) return false;
+    return anchor === undefined || !to.endsWith('.md') || anchors(to).includes(anchor);
+  };
+  const links = documents.flatMap((from) =>
+    [...text(from).matchAll(/\]\(([^)\s]+)\)/g)].map(([, link]) => ({ from, link: link! })),
+  );
+  const ours = links.filter(({ link }) => !/^[a-z]+:/.test(link));
+  t.ok(ours.length > 60, `${ours.length} links`);
+  t.same(
+    ours.filter(({ from, link }) => !leadsSomewhere(from, link)),
+    [],
+  );
+});
+
 t.test('each rule that is named has its line in docs/rules.md, and tests', async (t) => {
   const rules = new Map<string, string[]>();
   for (const line of readFileSync(join(root, 'docs/rules.md'), 'utf8').split('\n')) {
