@@ -13,7 +13,7 @@ import { WaitQueue } from '../../scheduler/kernel/wait-queue.ts';
 import { Address, type AddressLike } from '../common/address.ts';
 import { checkData } from '../common/checks.ts';
 import { ioError } from '../common/errors.ts';
-import type { DatagramOwner, DatagramSocket, Endpoint } from '../reactor/contract.ts';
+import type { DatagramSocket, Endpoint } from '../reactor/contract.ts';
 import { Outlet, sendDatagram, type UdpNetwork } from './send.ts';
 
 /**
@@ -38,7 +38,7 @@ import { Outlet, sendDatagram, type UdpNetwork } from './send.ts';
  * });
  * ```
  */
-export class UdpSocket implements DatagramOwner {
+export class UdpSocket {
   /** Where it is bound. */
   readonly address: Address;
   readonly #network: UdpNetwork;
