@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Packs the package, installs it into an empty project as a user would, without install scripts, and has
 # a TypeScript server and a plain JavaScript one answer a client, and programs for `co` find `skein/co`; all entries
-# share their classes, and a dump has the user's lines only. The compiler, the types of Node and `ws` are those of this
-# repository.
+# share their classes, a dump has the user's lines only, and a test of a server passes in Node's runner. The compiler,
+# the types of Node and `ws` are those of this repository.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -11,7 +11,7 @@ project=$(mktemp -d)
 trap 'rm -rf "$project"' EXIT
 
 (cd "$root" && npm pack --silent --pack-destination "$project" >/dev/null)
-cp "$here"/{server.ts,server.mjs,co.ts,co.cjs,entries.mjs,dump.mjs} "$project"
+cp "$here"/{server.ts,server.mjs,co.ts,co.cjs,entries.mjs,dump.mjs,silence.mjs} "$project"
 cd "$project"
 echo '{ "name": "first-server", "private": true, "type": "module" }' >package.json
 npm install --ignore-scripts --no-audit --no-fund ./skein-*.tgz
@@ -40,6 +40,8 @@ for flags in '' --enable-source-maps; do
   [[ $(node $flags dump.mjs) == 'only lines of the user' ]]
 done
 echo 'a dump: only lines of the user, with source maps too'
+node --test silence.mjs >silence.log || { cat silence.log && exit 1; }
+echo 'a server in a test: an hour of silence takes no time'
 npm install --ignore-scripts --no-audit --no-fund "$root/node_modules/ws"
 [[ $(node entries.mjs) == 'one copy' ]]
 echo 'all entries: one copy of everything'
