@@ -10,9 +10,9 @@ import { hasPassed, runSuite } from './suite.ts';
 /** The slow ones come first, so that the others fill the time. */
 const files = [
   'test/regress/address/failed-system-calls.test.ts',
-  'test/lib/serve/load.test.ts',
-  'test/lib/connection/starved.test.ts',
-  'test/lib/serve/workers.test.ts',
+  'test/lib/serve/load.long.ts',
+  'test/lib/connection/starved.long.ts',
+  'test/lib/serve/workers.long.ts',
   'test/contract/epoll.test.ts',
   'test/lib/reactor/addon.test.ts',
   'test/lib/reactor/addon-memory.test.ts',
