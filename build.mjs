@@ -23,11 +23,17 @@ const CHUNKS = [
   { name: 'network', folder: 'lib/', minShareCount: 2 },
 ];
 
-/** V8 keeps a source in half of the memory if it is all of one byte; what is not is in strings only, as no comment is left. */
-const ASCII = {
-  name: 'ascii',
+/**
+ * What V8 makes more of: a source in half of the memory if it is all of one byte (what is not is in strings only, as no
+ * comment is left), and classes as constants, of which it knows in compiled code what they are. As variables, which
+ * rolldown makes of them, a `select` cost 5 % more.
+ */
+const FOR_V8 = {
+  name: 'for-v8',
   renderChunk: (code) => ({
-    code: code.replace(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`),
+    code: code
+      .replace(/^var (?=[\w$]+ = class\b)/gm, 'const ')
+      .replace(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`),
     map: null,
   }),
 };
@@ -68,7 +74,7 @@ async function bundle() {
     minifyInternalExports: false,
     sourcemap: true,
     sourcemapExcludeSources: true,
-    plugins: [ASCII],
+    plugins: [FOR_V8],
   });
   await bundling.close();
 }

@@ -95,13 +95,17 @@ export interface Kind<T, Target, Item> extends Required<Omit<Behaviour<T, Target
   pollOrArm: ((operation: Leaf<T, Target, Item>) => boolean) | null;
 }
 
+// One function for all kinds that have it, so that calls of it can be inlined.
+const yes = (): boolean => true;
+const no = (): boolean => false;
+
 /** Completes a behaviour with what is usual. One literal, so that the tables, too, have one shape. */
 export function kind<T, Target = undefined, Item = undefined>(
   behaviour: Behaviour<T, Target, Item>,
 ): Kind<T, Target, Item> {
   const startsWork = behaviour.startsWork ?? false;
   return {
-    poll: behaviour.poll ?? (() => false),
+    poll: behaviour.poll ?? no,
     pollOrArm: behaviour.pollOrArm ?? null,
     arm: behaviour.arm,
     disarm: behaviour.disarm,
@@ -110,7 +114,7 @@ export function kind<T, Target = undefined, Item = undefined>(
     discard: behaviour.discard ?? (() => {}),
     expire: behaviour.expire ?? ((operation) => operation.fire(undefined as T)),
     startsWork,
-    enlist: behaviour.enlist ?? (() => !startsWork),
+    enlist: behaviour.enlist ?? (startsWork ? no : yes),
     isFirm: behaviour.isFirm ?? false,
   };
 }
