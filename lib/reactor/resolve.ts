@@ -13,7 +13,7 @@ const LONGEST = 45 + 1 + 15;
 export function resolve(
   to: Endpoint,
   onResolved: OnResolved,
-  lookup: LookupFunction = builtin('node:dns').lookup,
+  lookup?: LookupFunction,
   everywhere: () => readonly string[] = everyAddress,
 ): void {
   let isAnswered = false;
@@ -36,7 +36,8 @@ export function resolve(
   }
   try {
     // The family is left to the system: it knows which it has an address of.
-    lookup(to.host, { all: true, verbatim: true }, (error: unknown, found: unknown) => {
+    const ask = lookup ?? builtin('node:dns').lookup;
+    ask(to.host, { all: true, verbatim: true }, (error: unknown, found: unknown) => {
       if (error !== null && error !== undefined) answer(asError(error), []);
       else answer(...checked(to, found));
     });

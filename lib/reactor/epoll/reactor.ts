@@ -55,7 +55,7 @@ export class EpollReactor implements Reactor {
 
   listen(endpoint: Endpoint, options: ListenOptions, owner: ListenerOwner): Listener {
     // With `reusePort` the kernel shares the address among the workers, and node:net does not ask the primary either.
-    if (builtin('node:cluster').isWorker && options.reusePort !== true)
+    if (options.reusePort !== true && builtin('node:cluster').isWorker)
       return this.#portable.listen(endpoint, options, owner);
     return new EpollListener(this.#slots, endpoint, options, owner);
   }
