@@ -8,6 +8,7 @@ import {
   Acceptor,
   after,
   all,
+  type Co,
   type Connection,
   dial,
   EventLoop,
@@ -177,15 +178,21 @@ t.test('those who are in their handshake count for maxConnections', needs, (t) =
   }),
 );
 
+/** An acceptor that resets whoever has shaken hands. */
+function* turningAway(): Co<Acceptor> {
+  const acceptor = yield* listen(0, { tls: serverTls(), onError: () => {} });
+  spawn(
+    function* () {
+      for (;;) (yield* acceptor.accept()).reset();
+    },
+    { onError: () => {} },
+  );
+  return acceptor;
+}
+
 t.test('dial may be cancelled at any moment of its handshake', needs, (t) =>
   run(function* () {
-    const acceptor = yield* listen(0, { tls: serverTls(), onError: () => {} });
-    spawn(
-      function* () {
-        for (;;) (yield* acceptor.accept()).reset();
-      },
-      { onError: () => {} },
-    );
+    const acceptor = yield* turningAway();
     const before = openFiles();
     let cancelled = 0;
     for (let round = 0; round < 60; round++) {
@@ -207,13 +214,7 @@ t.test('dial may be cancelled at any moment of its handshake', needs, (t) =>
 
 t.test('a dial that loses in a select leaves nothing, whatever had come', needs, (t) =>
   run(function* () {
-    const acceptor = yield* listen(0, { tls: serverTls(), onError: () => {} });
-    spawn(
-      function* () {
-        for (;;) (yield* acceptor.accept()).reset();
-      },
-      { onError: () => {} },
-    );
+    const acceptor = yield* turningAway();
     const before = openFiles();
     for (let late = 0; late < 12; late++) {
       const cases = { conn: dial(acceptor.address, { tls: clientTls() }), late: after(late) };
