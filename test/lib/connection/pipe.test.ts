@@ -145,8 +145,9 @@ t.test('many pipes at once bring all bytes, also after some were cut off in the 
         });
         const ended = new Promise((resolve) => ofB.once('close', resolve));
         const copying = spawn(() => pipe(a, b));
-        ofA.end(sent);
         if (isCutOff) {
+          // Without an end the pipe is not over before it is cut off, however quickly the bytes go through.
+          ofA.write(sent);
           while (b.bytesWritten < size / 4) yield* sleep(1);
           copying.cancel();
           t.match(yield* failure(() => copying.join()), { code: 'ABORT_ERR' });
@@ -154,6 +155,7 @@ t.test('many pipes at once bring all bytes, also after some were cut off in the 
           yield* sleep(20);
           yield* b.end();
         } else {
+          ofA.end(sent);
           t.equal(yield* copying.join(), size);
         }
         ofB.end();
