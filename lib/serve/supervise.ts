@@ -2,8 +2,8 @@
 // in one object, so that a client takes no options and no callbacks of its own.
 
 import type { Coroutine } from '../../scheduler/kernel/coroutine.ts';
-import { type Co, type Operation, runAs } from '../../scheduler/kernel/operation.ts';
-import { Extras, type Scope } from '../../scheduler/kernel/scope.ts';
+import type { Co, Operation } from '../../scheduler/kernel/operation.ts';
+import { Extras, type Scope, tellError } from '../../scheduler/kernel/scope.ts';
 import { reportUncaught } from '../../scheduler/kernel/warnings.ts';
 
 /** What a server has in common for all its handlers; `subject` is the client. */
@@ -38,7 +38,7 @@ class Supervised<S> extends Extras {
 
   override handles(coroutine: Coroutine<unknown>): boolean {
     try {
-      runAs(coroutine, (error) => this.supervisor.onError(error, this.subject), coroutine.error());
+      tellError(coroutine, (error) => this.supervisor.onError(error, this.subject));
     } catch (thrown) {
       reportUncaught(`the onError of ${coroutine.name} has thrown`, thrown);
     }

@@ -52,14 +52,16 @@ export class Extras {
 
   /** Whether the error of a coroutine that has failed goes no further; one that is thrown here takes its place (C2a). */
   handles(coroutine: Coroutine<unknown>): boolean {
-    const { onError } = this;
-    if (onError === undefined) return false;
-    const error = coroutine.error();
-    const result: unknown = runAs(coroutine, onError, error);
-    if (typeof (result as Iterator<unknown> | undefined)?.next !== 'function') return true;
-    const message = `the onError of ${coroutine.name} is a generator function, which nobody runs`;
-    throw new TypeError(message, { cause: error });
+    return this.onError !== undefined && tellError(coroutine, this.onError);
   }
+}
+
+/** @internal Gives its error to an `onError`, and then true; one that gives a generator has run nothing. */
+export function tellError(coroutine: Coroutine<unknown>, onError: (error: unknown) => unknown): true {
+  const result = runAs(coroutine, onError, coroutine.error());
+  if (typeof (result as Iterator<unknown> | undefined)?.next !== 'function') return true;
+  const message = `the onError of ${coroutine.name} is a generator function, which nobody runs`;
+  throw new TypeError(message, { cause: coroutine.error() });
 }
 
 /**
@@ -272,8 +274,7 @@ export class Scope {
 
   /** @internal An error that came from inside: the whole scope is cancelled by it (C2). */
   addError(error: unknown): void {
-    if (this.errors === null) this.errors = new Set([error]);
-    else this.errors.add(error);
+    (this.errors ??= new Set()).add(error);
     this.cancel(error);
   }
 
@@ -282,8 +283,7 @@ export class Scope {
     if (this.live > 0) return false;
     // Those that are left are daemons.
     if (this.firstChild !== null) {
-      if (this.isUnwinding) return false;
-      cancelDaemons(this);
+      if (!this.isUnwinding) cancelDaemons(this);
       return false;
     }
     this.phase = ENDED;

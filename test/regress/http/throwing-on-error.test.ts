@@ -7,9 +7,11 @@ import t, { type Test } from 'tap';
 import { type Program, runProgram } from '../../support/programs/program.ts';
 import { until } from '../../support/connection/peers.ts';
 
-const SERVERS = `
+const THROWS = "() => { throw new Error('the logger'); }";
+
+const servers = (onError: string): string => `
   import { run, serve, serveHttp } from 'skein';
-  const onError = () => { throw new Error('the logger'); };
+  const onError = ${onError};
   void run(() => serve(0, function* (conn) {
     for (let line; (line = yield* conn.readLine()) !== null;) {
       if (line === 'bad') throw new Error('the handler');
@@ -23,8 +25,8 @@ const SERVERS = `
 `;
 
 /** Has a server of each kind meet a bad client while a good one stays; gives what was printed, and the exit status. */
-async function meet(t: Test, more = ''): Promise<string> {
-  const program = runProgram(['--input-type=module', '--eval', more + SERVERS]);
+async function meet(t: Test, more = '', onError = THROWS): Promise<string> {
+  const program = runProgram(['--input-type=module', '--eval', more + servers(onError)]);
   const portOf = await portsOf(program);
   const good = net.connect(portOf('lines'), '127.0.0.1');
   const ask = async (line: string, socket: net.Socket): Promise<string> => {
@@ -67,6 +69,12 @@ t.test('C2a an onError that throws disturbs nobody, and is printed', async (t) =
   const output = await meet(t);
   t.match(output, 'skein: the onError of serve has thrown: Error: the logger');
   t.match(output, 'skein: the onError of serveHttp has thrown: Error: the logger');
+});
+
+t.test('C2a an onError that is a generator function, which nobody runs, is reported', async (t) => {
+  const output = await meet(t, '', 'function* () {}');
+  t.match(output, /the onError of client 127\.0\.0\.1:\d+ has thrown: TypeError: .*is a generator function/);
+  t.match(output, /the onError of GET \/bad has thrown: TypeError: .*is a generator function/);
 });
 
 t.test('what an onError throws goes to those who listen to uncaughtException', async (t) => {
