@@ -1,7 +1,7 @@
 // Notices silence on a connection, and a request that takes too long to come. Times are only noted, and looked at when the
-// timer expires, so neither a byte nor a request costs a new timer (T2, T4). A peer is not silent while
-// what it has sent was not read yet, nor while it takes what the kernel holds for it. An idle timeout is a gap; the time of a request is
-// a total, against clients that send a byte now and then (slowloris).
+// timer expires, so neither a byte nor a request costs a new timer (T2, T4). A peer is not silent while what it has sent was
+// not read yet, nor while it takes what the kernel holds for it. An idle timeout is a gap; the time of a request is a total,
+// against clients that send a byte now and then (slowloris).
 
 import type { Scheduler } from '../../scheduler/kernel/scheduler.ts';
 import { Timer } from '../../scheduler/kernel/timers.ts';

@@ -71,16 +71,20 @@ function checkDuplex(duplex: unknown): asserts duplex is Duplex {
 
 function carrierOf(duplex: Duplex): Carrier {
   const { localAddress, localPort, remoteAddress, remotePort } = duplex as net.Socket;
-  // Node has delays, probes and resets for TCP alone.
-  const isTcp =
-    duplex instanceof net.Socket &&
-    !(duplex instanceof builtin('node:tls').TLSSocket) &&
-    remoteAddress !== undefined;
   return {
-    socket: isTcp ? duplex : null,
+    socket: isTcp(duplex) ? duplex : null,
     localAddress: endpoint(localAddress, localPort),
     remoteAddress: endpoint(remoteAddress, remotePort),
   };
+}
+
+/** @internal Node has delays, probes and resets for TCP alone. */
+export function isTcp(stream: Duplex): stream is net.Socket {
+  return (
+    stream instanceof net.Socket &&
+    !(stream instanceof builtin('node:tls').TLSSocket) &&
+    stream.remotePort !== undefined
+  );
 }
 
 function endpoint(host: unknown, port: unknown): Endpoint {

@@ -2,7 +2,7 @@
 // receiver at a time; while enough wait for it nothing more is read (N1); a clean close is a value, anything else an
 // error (N5).
 
-import net from 'node:net';
+import type net from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WebSocket } from 'ws';
 import { Ring } from '../../scheduler/channel/ring.ts';
@@ -12,9 +12,9 @@ import { atLeaf, kind, Leaf, type Operation } from '../../scheduler/kernel/opera
 import type { Timers } from '../../scheduler/kernel/timers.ts';
 import { Patience, Uptake } from '../connection/linger.ts';
 import { ConnectionDuplex } from '../connection/to-duplex.ts';
-import { builtin } from '../reactor/builtin.ts';
 import { queuedByTable } from '../reactor/peers.ts';
 import { prematureClose } from '../reactor/system-error.ts';
+import { isTcp } from '../streams/from-duplex.ts';
 
 /** Text is a string, binary data a Buffer. */
 export type Message = string | Buffer;
@@ -230,10 +230,6 @@ function giveUp(stream: Duplex, hasAll: boolean): void {
 
 function canReset(stream: Duplex): stream is ConnectionDuplex | net.Socket {
   if (stream instanceof ConnectionDuplex) return true;
-  // Node has RST for TCP alone, and not after the end.
-  const isTcp =
-    stream instanceof net.Socket &&
-    !(stream instanceof builtin('node:tls').TLSSocket) &&
-    stream.remotePort !== undefined;
-  return isTcp && !stream.writableEnded;
+  // Node has no RST after the end.
+  return isTcp(stream) && !stream.writableEnded;
 }
